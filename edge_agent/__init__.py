@@ -1,0 +1,1 @@
+"""The gateway's agent: supervises devices, keeps readings in a durable outbox and publishes them over MQTT."""
