@@ -1,0 +1,41 @@
+"""Every limit of the hub's live side, in one place. All can be set under `[limits]`; each bounds what one client can cost."""
+
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sizes in bytes, durations in seconds.
+
+    A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections (on one node),
+    `unsent_bytes` waiting for it before it is closed as too slow, `message_errors` bad messages in a row before it is closed,
+    `request_bytes` a REST body, `token_bytes` a credential.
+    A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer.
+    Life: a server ping every `ping_seconds`, the end after `silence_seconds` without a sign of life, an SSE comment every
+    `comment_seconds`, a look at every watched room's top every `top_check_seconds`, a canary through Redis every
+    `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
+    that differ. `request_seconds` is how long a REST request waits for the record.
+    """
+
+    message_bytes: Count = 64 * 1024
+    connection_rooms: Count = 512
+    user_connections: Count = 10
+    unsent_bytes: Count = 1024 * 1024
+    message_errors: Count = 100
+    request_bytes: Count = 256 * 1024
+    token_bytes: Count = 8 * 1024
+    history_seconds: Count = 3600
+    history_bytes: Count = 1024 * 1024
+    replay_messages: Count = 10_000
+    ping_seconds: Seconds = 25
+    silence_seconds: Seconds = 60
+    comment_seconds: Seconds = 15
+    top_check_seconds: Seconds = 40
+    canary_seconds: Seconds = 5
+    retry_seconds: Seconds = 1
+    lease_margin_seconds: Seconds = 0.5
+    request_seconds: Seconds = 10

@@ -1,0 +1,114 @@
+"""What a room carries: positions, messages, and the bytes of a message in Redis.
+
+A body is three lines, none of which holds a line feed: the event's name; the members that every client sees, as JSON without
+its braces; the event's data, as JSON. It is the same in every room that the event goes to, and each serving node puts room
+and position around it once for all its clients.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from hub.publication import Publication
+from vitals.events import message_type
+from vitals.identifiers import HospitalId
+
+
+class RoomAddress(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """A room's name and the hospital in whose stream it lives: `system` for system and admin rooms."""
+
+    hospital_id: HospitalId
+    room: str
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a subscriber stands in a room: it has everything up to `offset` of `epoch`. The epoch is opaque."""
+
+    epoch: str
+    offset: int
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message in one room, with its place there. `members` and `data` are JSON, see the module."""
+
+    room: str
+    record_epoch: int
+    epoch: str
+    offset: int
+    n: int
+    event: str
+    members: bytes
+    data: bytes
+
+    @property
+    def position(self) -> Position:
+        return Position(epoch=self.epoch, offset=self.offset)
+
+
+class RoomTop(msgspec.Struct, frozen=True, kw_only=True):
+    """A room's newest position; `oldest` is the first offset that its history still has, 0 for none."""
+
+    record_epoch: int
+    epoch: str
+    offset: int
+    n: int
+    oldest: int
+
+    @property
+    def position(self) -> Position:
+        return Position(epoch=self.epoch, offset=self.offset)
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """All messages after a position, up to `top`."""
+
+    top: RoomTop
+    messages: tuple[Message, ...]
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Not all messages after a position can be had: those of `first`..`last` are gone (None: of another epoch, none is known)."""
+
+    top: RoomTop
+    first: int | None = None
+    last: int | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def body_of(publication: Publication) -> bytes:
+    """The bytes under which a publication goes to Redis: derived from its content alone (delivery rule 19)."""
+    members: dict[str, object] = {
+        "type": message_type(publication.event),
+        "event": publication.event.value,
+        "event_id": publication.event_id,
+        "timestamp": rfc3339(publication.timestamp),
+    }
+    if publication.test:
+        members["test"] = True
+    if publication.late:
+        members["late"] = True
+    data = bytes(publication.data).replace(b"\n", b" ").strip()
+    return b"\n".join((publication.event.value.encode(), _encode(members)[1:-1], data))
+
+
+def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: int, body: bytes) -> Message:
+    """The message that a body makes at a place. Raises ValueError for bytes that no `body_of` made."""
+    event, members, data = body.split(b"\n", 2)
+    return Message(
+        room=room,
+        record_epoch=record_epoch,
+        epoch=epoch,
+        offset=offset,
+        n=n,
+        event=event.decode(),
+        members=members,
+        data=data,
+    )
+
+
+def rfc3339(instant: datetime) -> str:
+    """An aware instant in UTC with `Z`, as all our messages write it."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,219 @@
+"""Rooms that remember: the one writer and reader of a hospital's rooms in Redis. Only this package imports redis.
+
+Order: within a room, messages have offsets 1, 2, 3 … under one epoch, and every reader sees them in that order.
+Atomicity: all messages of one `publish` are visible, or none; epoch, top and entries of one read are of one instant.
+Delivery: at most once on the live side; whoever sees an offset jump reads the rest with `read`.
+All keys of a hospital share a hash tag, so one call may touch any of its rooms, on a Redis Cluster too.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError, ResponseError
+
+from hub.errors import Fenced, RoomsUnavailable
+from hub.limits import Limits
+from hub.publication import Fence, Publication, StreamTop
+from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, body_of, message_from
+from vitals.identifiers import HospitalId
+
+MAX_MESSAGES: Final = 64
+"""Messages a call: 500 held Redis for 40 to 55 ms."""
+
+
+def state_key(hospital_id: HospitalId) -> str:
+    """The hash of a hospital's stream: record epoch, stream epoch, N and all offsets."""
+    return f"bedside:{{{hospital_id}}}:stream"
+
+
+def room_key(address: RoomAddress) -> str:
+    """A room's Stream, and the channel on which its messages go out."""
+    return f"bedside:{{{address.hospital_id}}}:room:{address.room}"
+
+
+class Rooms:
+    """The rooms of all hospitals on one Redis. Every method raises RoomsUnavailable while Redis does not answer."""
+
+    def __init__(self, client: "Redis", limits: Limits | None = None) -> None:
+        self._client = client
+        self._limits = limits or Limits()
+        self._publish = client.register_script(_script("publish.lua"))
+        self._read = client.register_script(_script("read.lua"))
+
+    @classmethod
+    def connect(cls, redis_url: str, limits: Limits | None = None) -> "Rooms":
+        """Rooms on the Redis at `redis_url`; nothing is sent yet."""
+        return cls(Redis.from_url(redis_url, protocol=2, socket_timeout=5, socket_connect_timeout=5), limits)
+
+    @property
+    def client(self) -> "Redis":
+        """The connection pool, for this package's other modules."""
+        return self._client
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def ping(self) -> None:
+        """Nothing, when Redis answers."""
+        try:
+            await self._client.ping()
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def publish(self, fence: Fence, publications: Sequence[Publication], *, new_epoch: str) -> StreamTop:
+        """Publish at most 64 messages of one hospital, in increasing N, in one script call; where its stream stands after.
+
+        Messages at or below the stream's N are repeats and change nothing. A first N beyond the next, a lost key or a newer
+        record epoch begins the stream epoch `new_epoch`, which must be random and never used before (delivery rules 16 to
+        20); after such a beginning the call's own later jumps begin no other. Raises Fenced when the rooms have a newer record
+        epoch or the lease has ended (rule 21), ValueError for a wrong batch.
+        """
+        _check_batch(publications)
+        hospital_id = publications[0].hospital_id
+        streams: dict[str, int] = {}
+        arguments: list[str | bytes | int] = []
+        for publication in publications:
+            keys = [room_key(RoomAddress(hospital_id=hospital_id, room=room)) for room in publication.rooms]
+            places = [streams.setdefault(key, len(streams) + 2) for key in keys]
+            arguments += [publication.n, body_of(publication), len(places), *places]
+        return await self._write(hospital_id, fence, new_epoch, "", [*streams], [len(publications), *arguments])
+
+    async def begin_epoch(self, hospital_id: HospitalId, fence: Fence, *, new_epoch: str, from_n: int) -> StreamTop:
+        """Begin a stream epoch at N = `from_n` where the key is lost, of an older record epoch, or behind `from_n`.
+
+        Where the rooms are already at `from_n` or beyond, nothing changes. Raises as `publish`.
+        """
+        return await self._write(hospital_id, fence, new_epoch, from_n, [], [0])
+
+    async def top(self, hospital_id: HospitalId) -> StreamTop | None:
+        """Where a hospital's stream stands; None where Redis knows nothing of it."""
+        answer = await self._call(self._read, [state_key(hospital_id)], [0])
+        if not answer:
+            return None
+        return StreamTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2])
+
+    async def room_tops(self, addresses: Sequence[RoomAddress]) -> Mapping[RoomAddress, RoomTop | None]:
+        """Tops of several rooms, each hospital's of one instant; None where a hospital has no epoch."""
+        tops: dict[RoomAddress, RoomTop | None] = {}
+        for hospital_id in {address.hospital_id for address in addresses}:
+            group = [address for address in addresses if address.hospital_id == hospital_id]
+            answer = await self._call(
+                self._read, [state_key(hospital_id), *map(room_key, group)], [0, *[""] * len(group)]
+            )
+            for place, address in enumerate(group):
+                tops[address] = _room_top(answer, answer[3 + place]) if answer else None
+        return tops
+
+    async def read(self, address: RoomAddress, since: Position) -> Recovered | Gap:
+        """All messages after `since`, or what of them is gone. Raises RoomsUnavailable also where the hospital has no epoch."""
+        answer = await self._read_room(address, since.offset)
+        top = _room_top(answer, answer[3])
+        if since.epoch != top.epoch or since.offset > top.offset:  # epoch first, then offset (delivery rule 24)
+            return Gap(top=top)
+        messages = _messages(address, answer)
+        expected = top.offset - since.offset
+        if len(messages) == expected and (not messages or messages[0].offset == since.offset + 1):
+            return Recovered(top=top, messages=messages)
+        first_kept = messages[0].offset if messages and messages[-1].offset == top.offset else top.offset + 1
+        return Gap(top=top, first=since.offset + 1, last=first_kept - 1)
+
+    async def history(self, address: RoomAddress, *, since: Position | None, limit: int) -> Recovered | Gap:
+        """At most `limit` messages after `since`, oldest first; without `since`, or where that is gone, the newest there are."""
+        if since is not None:
+            answer = await self._read_room(address, since.offset, limit)
+            top = _room_top(answer, answer[3])
+            if since.epoch != top.epoch or since.offset > top.offset or 0 < since.offset + 1 < top.oldest:
+                return Gap(top=top, first=since.offset + 1, last=max(since.offset, top.oldest - 1))
+            return Recovered(top=top, messages=_messages(address, answer))
+        tops = await self.room_tops([address])
+        current = tops[address]
+        if current is None:
+            raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
+        answer = await self._read_room(address, max(0, current.offset - limit), limit)
+        return Recovered(top=_room_top(answer, answer[3]), messages=_messages(address, answer))
+
+    async def _read_room(self, address: RoomAddress, since: int, limit: int | None = None) -> list[Any]:
+        count = limit or self._limits.replay_messages
+        answer: list[Any] = await self._call(
+            self._read, [state_key(address.hospital_id), room_key(address)], [count, since]
+        )
+        if not answer:
+            raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
+        return answer
+
+    async def _write(
+        self,
+        hospital_id: HospitalId,
+        fence: Fence,
+        new_epoch: str,
+        from_n: int | str,
+        streams: list[str],
+        messages: list[str | bytes | int],
+    ) -> StreamTop:
+        limits = self._limits
+        arguments = [
+            fence.record_epoch,
+            new_epoch,
+            int(fence.lease_ends.timestamp() * 1000),
+            int(limits.lease_margin_seconds * 1000),
+            limits.history_seconds * 1000,
+            limits.history_bytes,
+            from_n,
+            *messages,
+        ]
+        status, record_epoch, epoch, n = await self._call(self._publish, [state_key(hospital_id), *streams], arguments)
+        if status == b"ok":
+            return StreamTop(record_epoch=record_epoch, epoch=epoch.decode(), n=n)
+        if status == b"epoch_used":
+            raise ValueError("a stream epoch was offered that is in use; it must be random each time")
+        raise Fenced(_FENCED[status].format(hospital_id=hospital_id, given=fence.record_epoch, held=record_epoch))
+
+    async def _call(self, script: AsyncScript, keys: list[str], arguments: Sequence[str | bytes | int]) -> list[Any]:
+        """A script's answer; loads the script again after Redis was restarted."""
+        try:
+            answer: list[Any] = await script(keys=keys, args=list(arguments))
+        except ResponseError as error:
+            raise RoomsUnavailable(f"Redis refused a script of the rooms: {error}") from error
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return answer
+
+
+_FENCED: Final = {
+    b"lease_ended": "the lease of {hospital_id} has ended on Redis's clock; take it again before publishing",
+    b"older_record_epoch": "the rooms of {hospital_id} are at record epoch {held}; an owner of epoch {given} may not write",
+}
+
+
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _unavailable(error: Exception) -> RoomsUnavailable:
+    return RoomsUnavailable(f"Redis does not answer ({type(error).__name__}); rooms stand still until it does")
+
+
+def _check_batch(publications: Sequence[Publication]) -> None:
+    if not 0 < len(publications) <= MAX_MESSAGES:
+        raise ValueError(f"publish 1 to {MAX_MESSAGES} messages a call, not {len(publications)}")
+    if len({(publication.hospital_id, publication.record_epoch) for publication in publications}) > 1:
+        raise ValueError("a call publishes for one hospital and one record epoch")
+    numbers = [publication.n for publication in publications]
+    if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+        raise ValueError("a call's messages must have increasing N (delivery rule 16)")
+
+
+def _room_top(answer: list[Any], room: list[Any]) -> RoomTop:
+    return RoomTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2], offset=room[0], oldest=room[1])
+
+
+def _messages(address: RoomAddress, answer: list[Any]) -> tuple[Message, ...]:
+    record_epoch, epoch = answer[0], answer[1].decode()
+    return tuple(
+        message_from(address.room, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=body)
+        for offset, n, body in answer[3][2]
+    )

@@ -1,0 +1,84 @@
+"""What the hub can be told: one tree of settings, read once and passed down.
+
+Paths are taken as they are written, from the process's working folder. Secrets stand in files of their own and are named here.
+"""
+
+from enum import StrEnum, unique
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from hub.limits import Limits
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+@unique
+class Role(StrEnum):
+    """What a hub process does. `ingest` and `serve` scale apart, and need PostgreSQL."""
+
+    ALL = "all"
+    INGEST = "ingest"
+    SERVE = "serve"
+
+
+@unique
+class Level(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The broker. `username` and `password_file` go together; `ca_file` is for a private authority."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which tokens are believed. `secret_file` holds the HS256 key, at least 32 bytes.
+
+    `query_tokens` lets `?token=` in; None means: yes, save in production.
+    """
+
+    secret_file: Path
+    issuer: str = "bedside"
+    audience: str = "bedside"
+    query_tokens: bool | None = None
+
+
+class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Levels: one for all, and one for each logger named (the guide's names are understood too)."""
+
+    level: Level = Level.INFO
+    loggers: dict[str, Level] = {}
+
+
+class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hub process. `rules_file` None: the rules that come with the product. `production` refuses what only suits development."""
+
+    database_url: str
+    auth: AuthSettings
+    host: str = "127.0.0.1"
+    port: Port = 5054
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    mqtt: MqttSettings = MqttSettings()
+    registry_file: Path | None = None
+    rules_file: Path | None = None
+    production: bool = False
+    role: Role = Role.ALL
+    limits: Limits = Limits()
+    logging: LoggingSettings = LoggingSettings()
+
+    @property
+    def query_tokens(self) -> bool:
+        """Whether `?token=` is a credential here."""
+        return not self.production if self.auth.query_tokens is None else self.auth.query_tokens
