@@ -107,7 +107,11 @@ async def page(binary: str, folder: Path) -> AsyncIterator[Page]:
 
 async def _port(process: subprocess.Popen, file: Path) -> int:
     async with asyncio.timeout(START_SECONDS):
-        while not (file.exists() and (lines := file.read_text().splitlines())):
+        while not (lines := await asyncio.to_thread(_lines, file)):
             assert process.poll() is None, "Chromium ended; see chromium.log beside its profile"
             await asyncio.sleep(0.1)  # another program's file: there is no event to wait for
     return int(lines[0])
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []

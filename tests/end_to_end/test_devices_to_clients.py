@@ -66,9 +66,7 @@ async def test_a_reading_reaches_an_sse_client(road: Road, device_type: str):
         assert answer.headers["cache-control"] == "no-store"
         events = sse_events(answer.aiter_lines())
         assert (await anext(events))[0] == "connected"
-        async for name, data in events:
-            if name == "device.data.update":
-                break
+        data = await anext(data async for name, data in events if name == "device.data.update")
     assert data["device_id"] == device["device_id"]
     assert data["data_type"] == KINDS[device_type]
     assert data["meta"]["room"] == f"device:{device_type}:{device['device_id']}"

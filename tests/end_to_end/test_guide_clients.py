@@ -34,9 +34,7 @@ async def tab(road: Road, chromium_binary, tmp_path):
 async def publish(road: Road, tester: str, **event: object) -> dict:
     """What the guide's curl example does."""
     async with httpx.AsyncClient(base_url=road.hub) as client:
-        answer = await client.post(
-            "/realtime/test/publish", json=event, headers={"Authorization": f"Bearer {tester}"}
-        )
+        answer = await client.post("/realtime/test/publish", json=event, headers={"Authorization": f"Bearer {tester}"})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -93,9 +91,7 @@ async def test_a_fetch_based_client_sends_the_guides_header(road: Road, tab: chr
 
 
 async def test_the_guides_test_publish_reaches_the_guides_clients(road: Road, tester_token: str):
-    body = json.loads(
-        guide.code_under("1. Test Event Publishing").split("-d '")[1].rsplit("'", 1)[0]
-    )
+    body = json.loads(guide.code_under("1. Test Event Publishing").split("-d '")[1].rsplit("'", 1)[0])
     async with websockets.connect(f"{road.live}/ws/patient/{PATIENT}?token={road.token}") as socket:
         for _ in range(3):
             assert json.loads(await socket.recv())["type"] == "subscription"

@@ -1,0 +1,1 @@
+"""What tests of several packages need: free ports, waiting for other processes."""

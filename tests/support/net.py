@@ -1,0 +1,5 @@
+"""Ports for tests."""
+
+from bedside.services.process import free_port
+
+__all__ = ["free_port"]
