@@ -1,0 +1,119 @@
+"""The link to the broker; the only module that knows aiomqtt, whose errors leave it as MqttUnavailable.
+
+Clean session: the broker keeps nothing for us, the outbox is the only buffer. `publish` returns when the broker has the message,
+which says nothing of the hub.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aiomqtt
+
+from edge_agent.errors import MqttUnavailable
+from edge_agent.settings import MqttSettings
+
+KEEPALIVE_SECONDS: Final = 10
+"""A broker that stands still is noticed within twice this."""
+ANSWER_SECONDS: Final = 10.0
+INCOMING_MESSAGES: Final = 1000
+"""From the hub and not read yet; more are dropped, and asked for again by resending."""
+
+_silent = logging.getLogger(f"{__name__}.aiomqtt")
+_silent.setLevel(logging.CRITICAL)  # what it would say is in our errors, once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Will:
+    """What the broker says for us when the link breaks."""
+
+    topic: str
+    payload: bytes
+
+
+class MqttLink:
+    """One standing connection."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """QoS 1. Raises MqttUnavailable."""
+        with _translated():
+            await self._client.publish(topic, payload, qos=1, retain=retain)
+
+    async def subscribe(self, topic: str) -> None:
+        """QoS 1. Raises MqttUnavailable, also when the broker's access rules refuse."""
+        with _translated():
+            granted = await self._client.subscribe(topic, qos=1)
+        if any(_refused(code) for code in granted):
+            raise MqttUnavailable(f"the broker refused the subscription to {topic}; check its access rules")
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Payloads as they come; raises MqttUnavailable when the link is lost."""
+        with _translated():
+            async for message in self._client.messages:
+                payload = message.payload
+                yield payload if isinstance(payload, bytes) else b""
+
+
+@asynccontextmanager
+async def connect(settings: MqttSettings, *, identifier: str, will: Will) -> AsyncIterator[MqttLink]:
+    """Connect for as long as the context lasts. Raises MqttUnavailable, whose text names the broker."""
+    where = f"{settings.host}:{settings.port}"
+    try:
+        client = aiomqtt.Client(
+            settings.host,
+            settings.port,
+            identifier=identifier,
+            username=settings.username,
+            password=await asyncio.to_thread(_password, settings),
+            clean_session=True,
+            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
+            keepalive=KEEPALIVE_SECONDS,
+            timeout=ANSWER_SECONDS,
+            max_queued_incoming_messages=INCOMING_MESSAGES,
+            tls_context=await asyncio.to_thread(_tls, settings),
+            logger=_silent,
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise MqttUnavailable(f"{where}: {error}") from error
+    entered = False
+    try:
+        async with client:
+            entered = True
+            yield MqttLink(client)
+    except aiomqtt.MqttError as error:
+        doing = "link lost" if entered else "can't connect"
+        raise MqttUnavailable(f"{where}: {doing}: {error}") from error
+
+
+class _translated:  # noqa: N801 - reads as a word
+    """aiomqtt's errors as ours."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, aiomqtt.MqttError):
+            raise MqttUnavailable(str(error)) from error
+
+
+def _refused(code: object) -> bool:
+    value = getattr(code, "value", code)
+    return isinstance(value, int) and value >= 0x80
+
+
+def _password(settings: MqttSettings) -> str | None:
+    if settings.password_file is None:
+        return None
+    return settings.password_file.read_text().strip()
+
+
+def _tls(settings: MqttSettings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    return ssl.create_default_context(cafile=settings.ca_file)

@@ -1,0 +1,231 @@
+"""The publisher against a real broker and a small hub."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from edge_agent.outbox import Outbox
+from edge_agent.settings import MqttSettings
+from tests.conftest import HUB_PASSWORD
+from tests.edge_agent.conftest import GATEWAY, Publish
+from tests.edge_agent.hub import SILENCE, Hub, sequences
+from tests.edge_agent.samples import event, reading
+from tests.support.waiting import eventually
+from vitals.envelope import GatewayState, Greeting, Lane, OutboxStarted, decode_state
+from vitals.topics import Channel, topic
+
+
+async def settled(outbox: Outbox) -> None:
+    """Until nothing is unsent."""
+    async with asyncio.timeout(10):
+        while True:
+            counts = (await outbox.summary()).counts
+            if counts.unsent_readings + counts.unsent_events + counts.tombstones == 0:
+                return
+
+
+async def test_a_committed_reading_reaches_the_hub_and_is_acknowledged(outbox: Outbox, publish: Publish, road: Hub):
+    async with publish(outbox):
+        await outbox.commit(reading(97))
+        await road.until(lambda hub: hub.readings)
+        await settled(outbox)
+    assert [entry.reading for entry in road.readings] == [reading(97)]
+    assert (await outbox.summary()).counts.acknowledged == 2
+
+
+async def test_the_first_entry_is_the_start_of_the_epoch(outbox: Outbox, publish: Publish, road: Hub):
+    """Delivery rule 2."""
+    async with publish(outbox):
+        await road.until(lambda hub: hub.entries)
+    assert isinstance(road.entries[outbox.epoch, 1], OutboxStarted)
+
+
+async def test_events_travel_on_events_and_readings_on_readings(outbox: Outbox, publish: Publish, road: Hub):
+    async with publish(outbox):
+        await outbox.commit(event(), reading())
+        await road.until(lambda hub: hub.readings and hub.events)
+    channels = {sequence: channel for channel, batch in road.batches for sequence in sequences(batch)}
+    assert channels == {1: Channel.EVENTS, 2: Channel.EVENTS, 3: Channel.READINGS}
+
+
+async def test_what_an_outage_left_follows_in_the_backlog_after_the_present(
+    tmp_path: Path, publish: Publish, road: Hub
+):
+    old = await Outbox.open(tmp_path / "outbox.sqlite", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    await old.commit(*(reading(90) for _ in range(1200)))
+    await old.close()
+    outbox = await Outbox.open(tmp_path / "outbox.sqlite", clock=lambda: datetime.now(UTC))
+    await outbox.commit(reading(99))
+    async with publish(outbox):
+        await road.until(lambda hub: len(hub.readings) == 1201)
+        await settled(outbox)
+    await outbox.close()
+    lanes = {(batch.epoch, batch.lane) for _, batch in road.batches}
+    assert lanes == {(old.epoch, Lane.BACKLOG), (outbox.epoch, Lane.LIVE)}
+    assert road.repeats == 0
+
+
+async def test_a_batch_holds_at_most_500_entries(outbox: Outbox, publish: Publish, road: Hub):
+    await outbox.commit(*(reading() for _ in range(2000)))
+    async with publish(outbox):
+        await road.until(lambda hub: len(hub.readings) == 2000)
+    assert max(len(batch.entries) for _, batch in road.batches) == 500
+
+
+async def test_an_unanswered_batch_is_sent_again_after_five_seconds_of_its_own(
+    outbox: Outbox, publish: Publish, road: Hub
+):
+    """Delivery rule 4: other batches' acknowledgements are no progress for this one."""
+    elapsed = [0.0]
+    ticking = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await ticking.wait()
+        elapsed[0] += seconds
+        await asyncio.sleep(0)
+
+    lost = []
+
+    def loses_the_first(batch) -> bool:
+        if 2 in sequences(batch) and not lost:
+            lost.append(batch)
+            return SILENCE
+        return True
+
+    road.answers = loses_the_first
+    async with publish(outbox, sleep=sleep, monotonic=lambda: elapsed[0]) as publisher:
+        await outbox.commit(reading(91))
+        await road.until(lambda _: lost)
+        await outbox.commit(reading(92))
+        await road.until(lambda hub: len(hub.readings) == 2)
+        await eventually(lambda: publisher.status.batches_unacknowledged == 1)
+        ticking.set()
+        await road.until(lambda hub: hub.repeats == 1)
+        await settled(outbox)
+
+
+async def test_a_rejected_entry_is_set_aside_and_blocks_nothing(outbox: Outbox, publish: Publish, road: Hub):
+    road.rejects = frozenset({2})
+    async with publish(outbox) as publisher:
+        await outbox.commit(reading(91), reading(92))
+        await settled(outbox)
+        assert publisher.status.entries_rejected == 1
+    summary = await outbox.summary()
+    assert (summary.counts.set_aside, summary.counts.acknowledged) == (1, 2)
+    assert summary.set_aside_reasons == {"unknown_device": 1}
+
+
+async def test_a_new_owner_is_sent_at_once_what_it_has_not_committed(outbox: Outbox, publish: Publish, road: Hub):
+    road.answers = lambda _: SILENCE
+    async with publish(outbox):
+        await outbox.commit(*(reading(value) for value in range(90, 95)))
+        await road.until(lambda hub: len(hub.readings) == 5)
+        road.forget()
+        road.answers = lambda _: True
+        road.token = 2
+        await road.greet(GATEWAY, {outbox.epoch: [(1, 3)]})
+        await road.until(lambda hub: len(hub.readings) == 3)
+        await settled(outbox)
+    assert sorted(entry.sequence for entry in road.readings) == [4, 5, 6]
+
+
+async def test_a_newer_record_epoch_makes_acknowledged_entries_unsent(outbox: Outbox, publish: Publish, road: Hub):
+    """Delivery rule 7."""
+    async with publish(outbox):
+        await outbox.commit(reading(91), reading(92))
+        await settled(outbox)
+        road.forget()
+        road.record_epoch, road.token = 2, 5
+        await road.greet(GATEWAY)
+        await road.until(lambda hub: len(hub.entries) == 3)
+        await settled(outbox)
+    assert all(batch.record_epoch == 2 for _, batch in road.batches)
+
+
+async def test_a_greeting_is_answered_with_the_record_epoch_when_nothing_is_left(
+    outbox: Outbox, publish: Publish, road: Hub
+):
+    """Delivery rule 8."""
+    async with publish(outbox):
+        await settled(outbox)
+        road.batches.clear()
+        road.record_epoch = 4
+        await road.greet(GATEWAY, {outbox.epoch: [(1, 1)]})
+        await road.until(lambda hub: any(batch.record_epoch == 4 for _, batch in hub.batches))
+
+
+async def test_an_acknowledgement_of_an_older_record_epoch_is_ignored(outbox: Outbox, publish: Publish, road: Hub):
+    """Delivery rule 6."""
+    road.record_epoch = 3
+    async with publish(outbox):
+        await settled(outbox)
+        road.record_epoch = 2
+        await outbox.commit(reading())
+        await road.until(lambda hub: hub.readings)
+        road.record_epoch = 3
+        await road.greet(GATEWAY)
+        await settled(outbox)
+    assert road.repeats >= 1
+
+
+async def test_nonsense_from_the_hub_is_counted_and_the_road_goes_on(outbox: Outbox, publish: Publish, road: Hub):
+    async with publish(outbox) as publisher:
+        await settled(outbox)
+        await road.client.publish(topic(GATEWAY, Channel.ACK), b"\xff garbage", qos=1)
+        await outbox.commit(reading())
+        await settled(outbox)
+        assert publisher.status.refused_messages == 1
+
+
+async def test_the_state_is_online_then_offline_and_its_session_rises(
+    outbox: Outbox, publish: Publish, mqtt_settings: MqttSettings
+):
+    seen: asyncio.Queue[GatewayState] = asyncio.Queue()
+
+    async def watch() -> None:
+        async with aiomqtt.Client("127.0.0.1", mqtt_settings.port, username="hub", password=HUB_PASSWORD) as client:
+            await client.subscribe(topic(GATEWAY, Channel.STATE), qos=1)
+            async for message in client.messages:
+                if not message.retain:
+                    seen.put_nowait(decode_state(bytes(message.payload)))
+
+    watching = asyncio.create_task(watch())
+    try:
+        states = []
+        for _ in range(2):
+            async with publish(outbox) as publisher:
+                await eventually(lambda: publisher.status.connected)
+                states.append(await asyncio.wait_for(seen.get(), 5))
+            states.append(await asyncio.wait_for(seen.get(), 5))
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    assert [(state.online, state.session) for state in states] == [(True, 1), (False, 1), (True, 2), (False, 2)]
+
+
+async def test_a_wrong_password_is_a_problem_that_names_the_broker(
+    outbox: Outbox, publish: Publish, mqtt_settings: MqttSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    mqtt_settings.password_file.write_text("wrong")
+    async with publish(outbox) as publisher:
+        problem = await eventually(lambda: publisher.status.problem)
+    assert f"127.0.0.1:{mqtt_settings.port}" in problem
+    assert "authori" in problem.lower()
+    assert "wrong" not in caplog.text
+
+
+async def test_a_repeated_greeting_does_not_send_everything_again(outbox: Outbox, publish: Publish, road: Hub):
+    road.answers = lambda _: SILENCE
+    async with publish(outbox):
+        await road.greet(GATEWAY)
+        await outbox.commit(*(reading() for _ in range(20)))
+        await road.until(lambda hub: len(hub.readings) == 20)
+        before = road.repeats
+        for _ in range(3):
+            await road.say(GATEWAY, Greeting(record_epoch=1, token=1, committed={}))
+        answered = len(road.batches)
+        await road.until(lambda hub: len(hub.batches) >= answered + 3)
+    assert road.repeats - before <= 4  # the start entry, which names the record epoch
