@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 import jwt
 import msgspec
 
-from hub.errors import ConfigurationError, HubError
+from hub.auth.errors import Unauthenticated
+from hub.errors import ConfigurationError
 from vitals.identifiers import HospitalId, PatientId
 
 ALGORITHM: Final = "HS256"
@@ -33,7 +34,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-class InvalidToken(HubError):
+class InvalidToken(Unauthenticated):
     """The token is not believed; the message says why and holds nothing of it."""
 
 

@@ -1,7 +1,7 @@
 """What a room carries: positions, messages, and the bytes of a message in Redis.
 
-A body is three lines, none of which holds a line feed: the event's name; the members that every client sees, as JSON without
-its braces; the event's data, as JSON. It is the same in every room that the event goes to, and each serving node puts room
+A body is three lines, none of which holds a line feed: the event's name; the members that every client sees (`type`, `event_id`,
+`timestamp`, `test`, `late`), as JSON without its braces; the event's data, as JSON. It is the same in every room that the event goes to, and each serving node puts room
 and position around it once for all its clients.
 """
 
@@ -68,11 +68,15 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """Not all messages after a position can be had: those of `first`..`last` are gone (None: of another epoch, none is known)."""
+    """Not all messages after a position can be had: those of `first`..`last` are gone (None: of another epoch, none is known).
+
+    `messages` are the newest without a break, up to `top`: what is left after the gap.
+    """
 
     top: RoomTop
     first: int | None = None
     last: int | None = None
+    messages: tuple[Message, ...] = ()
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -82,7 +86,6 @@ def body_of(publication: Publication) -> bytes:
     """The bytes under which a publication goes to Redis: derived from its content alone (delivery rule 19)."""
     members: dict[str, object] = {
         "type": message_type(publication.event),
-        "event": publication.event.value,
         "event_id": publication.event_id,
         "timestamp": rfc3339(publication.timestamp),
     }

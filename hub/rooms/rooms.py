@@ -91,7 +91,7 @@ class Rooms:
 
     async def top(self, hospital_id: HospitalId) -> StreamTop | None:
         """Where a hospital's stream stands; None where Redis knows nothing of it."""
-        answer = await self._call(self._read, [state_key(hospital_id)], [0])
+        answer = await self._call(self._read, [state_key(hospital_id)], [0, ""])
         if not answer:
             return None
         return StreamTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2])
@@ -102,7 +102,7 @@ class Rooms:
         for hospital_id in {address.hospital_id for address in addresses}:
             group = [address for address in addresses if address.hospital_id == hospital_id]
             answer = await self._call(
-                self._read, [state_key(hospital_id), *map(room_key, group)], [0, *[""] * len(group)]
+                self._read, [state_key(hospital_id), *map(room_key, group)], [0, "", *[""] * len(group)]
             )
             for place, address in enumerate(group):
                 tops[address] = _room_top(answer, answer[3 + place]) if answer else None
@@ -110,16 +110,14 @@ class Rooms:
 
     async def read(self, address: RoomAddress, since: Position) -> Recovered | Gap:
         """All messages after `since`, or what of them is gone. Raises RoomsUnavailable also where the hospital has no epoch."""
-        answer = await self._read_room(address, since.offset)
+        answer = await self._read_room(address, since.offset, epoch=since.epoch)
         top = _room_top(answer, answer[3])
+        messages = _newest_unbroken(_messages(address, answer), top.offset)
         if since.epoch != top.epoch or since.offset > top.offset:  # epoch first, then offset (delivery rule 24)
-            return Gap(top=top)
-        messages = _messages(address, answer)
-        expected = top.offset - since.offset
-        if len(messages) == expected and (not messages or messages[0].offset == since.offset + 1):
+            return Gap(top=top, messages=messages)
+        if len(messages) == top.offset - since.offset:
             return Recovered(top=top, messages=messages)
-        first_kept = messages[0].offset if messages and messages[-1].offset == top.offset else top.offset + 1
-        return Gap(top=top, first=since.offset + 1, last=first_kept - 1)
+        return Gap(top=top, first=since.offset + 1, last=top.offset - len(messages), messages=messages)
 
     async def history(self, address: RoomAddress, *, since: Position | None, limit: int) -> Recovered | Gap:
         """At most `limit` messages after `since`, oldest first; without `since`, or where that is gone, the newest there are."""
@@ -136,10 +134,12 @@ class Rooms:
         answer = await self._read_room(address, max(0, current.offset - limit), limit)
         return Recovered(top=_room_top(answer, answer[3]), messages=_messages(address, answer))
 
-    async def _read_room(self, address: RoomAddress, since: int, limit: int | None = None) -> list[Any]:
+    async def _read_room(
+        self, address: RoomAddress, since: int, limit: int | None = None, *, epoch: str = ""
+    ) -> list[Any]:
         count = limit or self._limits.replay_messages
         answer: list[Any] = await self._call(
-            self._read, [state_key(address.hospital_id), room_key(address)], [count, since]
+            self._read, [state_key(address.hospital_id), room_key(address)], [count, epoch, since]
         )
         if not answer:
             raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
@@ -217,3 +217,11 @@ def _messages(address: RoomAddress, answer: list[Any]) -> tuple[Message, ...]:
         message_from(address.room, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=body)
         for offset, n, body in answer[3][2]
     )
+
+
+def _newest_unbroken(messages: tuple[Message, ...], top: int) -> tuple[Message, ...]:
+    """Those of `messages` that reach `top` without a break."""
+    start = len(messages)
+    while start and messages[start - 1].offset == top - (len(messages) - start):
+        start -= 1
+    return messages[start:]
