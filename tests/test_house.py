@@ -202,3 +202,9 @@ def test_an_unknown_command_is_refused():
 @pytest.mark.parametrize("host", ["https://files.pythonhosted.org/x", "--find-links /srv", "--index-url x"])
 def test_the_search_for_hosts_finds_one(host):
     assert INDEX_HOSTS.search(host)
+
+
+def test_every_dependency_is_explained():
+    explained = (CHECKOUT / "docs/explanation/dependencies.md").read_text(encoding="utf-8")
+    declared = {wanted.name for wanted in _declared("edge", "hub", "sim", "dev")}
+    assert {name for name in declared if not re.search(rf"[|,] {re.escape(name)}[ ,]", explained)} == set()
