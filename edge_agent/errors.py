@@ -31,6 +31,7 @@ class DiskProblem(StrEnum):
     FULL = "disk_full"
     READ_ONLY = "read_only"
     BROKEN = "io_error"
+    CORRUPT = "corrupt"
 
 
 class OutboxFault(AgentError):

@@ -16,6 +16,7 @@ import aiomqtt
 
 from edge_agent.errors import MqttUnavailable
 from edge_agent.settings import MqttSettings
+from vitals.identifiers import GatewayId
 
 KEEPALIVE_SECONDS: Final = 10
 """A broker that stands still is noticed within twice this."""
@@ -62,15 +63,15 @@ class MqttLink:
 
 
 @asynccontextmanager
-async def connect(settings: MqttSettings, *, identifier: str, will: Will) -> AsyncIterator[MqttLink]:
+async def connect(settings: MqttSettings, *, gateway: GatewayId, will: Will) -> AsyncIterator[MqttLink]:
     """Connect for as long as the context lasts. Raises MqttUnavailable, whose text names the broker."""
     where = f"{settings.host}:{settings.port}"
     try:
         client = aiomqtt.Client(
             settings.host,
             settings.port,
-            identifier=identifier,
-            username=settings.username,
+            identifier=gateway,
+            username=settings.username or gateway,
             password=await asyncio.to_thread(_password, settings),
             clean_session=True,
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),

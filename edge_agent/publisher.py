@@ -166,7 +166,7 @@ class Publisher:
         while True:
             await live.available.wait()
             await self._wait_for_room(passage, Lane.LIVE)
-            rows = live.take(entries=MAX_BATCH_ENTRIES, size_bytes=BATCH_BYTES, wanted=lambda _: True)
+            rows = live.take(entries=MAX_BATCH_ENTRIES, size_bytes=BATCH_BYTES)
             for flight in _flights(rows, epoch=self._outbox.epoch, lane=Lane.LIVE):
                 await self._send_new(passage, flight)
 

@@ -6,7 +6,7 @@ At most `size` are held; what overflows, or grows older than it should, is left 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from edge_agent.outbox.rows import Row
 
@@ -42,11 +42,11 @@ class LiveQueue:
             self._rows.popleft()
         self._settle()
 
-    def take(self, *, entries: int, size_bytes: int, wanted: Callable[[Row], bool]) -> list[Row]:
-        """The oldest that make up at most this many entries and bytes, as long as they are `wanted`; at least one is taken if it is."""
+    def take(self, *, entries: int, size_bytes: int) -> list[Row]:
+        """The oldest that make up at most this many entries and bytes; at least one where there is one."""
         taken: list[Row] = []
         total = 0
-        while self._rows and len(taken) < entries and wanted(self._rows[0]):
+        while self._rows and len(taken) < entries:
             total += len(self._rows[0].body) + 1
             if taken and total > size_bytes:
                 break

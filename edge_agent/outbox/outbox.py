@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from edge_agent.errors import OutboxFault
+from edge_agent.errors import DiskProblem, OutboxFault
 from edge_agent.outbox import schema
 from edge_agent.outbox.live import LiveQueue
 from edge_agent.outbox.rows import Kind, Row, Summary
@@ -48,6 +48,7 @@ class OutboxLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     max_bytes: int = 256 << 20
     held_bytes: int = 8 << 20
+    retry_seconds: float = 1.0
     keep_acknowledged_seconds: float = 24 * 3600
     live_entries: int = 500
 
@@ -89,7 +90,12 @@ class Outbox:
         self.rewound = 0
         """Rises when entries that were passed over may be unsent now: who reads in order starts again at the oldest."""
         self._writer = Writer(
-            path, max_bytes=limits.max_bytes, held_bytes=limits.held_bytes, clock=clock, on_fault=self._faulted
+            path,
+            max_bytes=limits.max_bytes,
+            held_bytes=limits.held_bytes,
+            retry_seconds=limits.retry_seconds,
+            clock=clock,
+            on_fault=self._faulted,
         )
 
     @classmethod
@@ -101,8 +107,23 @@ class Outbox:
         limits: OutboxLimits | None = None,
         new_epoch: Callable[[], str] = random_epoch,
     ) -> "Outbox":
-        """Open or make the outbox at `path` and begin a new epoch. Raises OutboxFault."""
-        outbox = cls(path, clock=clock, limits=limits or OutboxLimits())
+        """Open or make the outbox at `path` and begin a new epoch; a corrupt file is put aside. Raises OutboxFault."""
+        limits = limits or OutboxLimits()
+        try:
+            return await cls._open(path, clock, limits, new_epoch)
+        except OutboxFault as fault:
+            if fault.reason is not DiskProblem.CORRUPT:
+                raise
+            aside = path.with_suffix(f".corrupt-{clock():%Y%m%dT%H%M%S}")
+            logger.exception("outbox: %s is corrupt; kept as %s for recovery, an empty one is begun", path, aside)
+            _put_aside(path, aside)
+        return await cls._open(path, clock, limits, new_epoch)
+
+    @classmethod
+    async def _open(
+        cls, path: Path, clock: Callable[[], datetime], limits: OutboxLimits, new_epoch: Callable[[], str]
+    ) -> "Outbox":
+        outbox = cls(path, clock=clock, limits=limits)
         try:
             await outbox._begin(new_epoch())
         except BaseException:
@@ -254,6 +275,14 @@ def _by_reason(rejected: Sequence[Rejection]) -> dict[str, list[int]]:
     for rejection in rejected:
         reasons.setdefault(rejection.reason, []).append(rejection.sequence)
     return reasons
+
+
+def _put_aside(path: Path, aside: Path) -> None:
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        log = Path(f"{path}{suffix}")
+        if log.exists():
+            log.rename(f"{aside}{suffix}")
 
 
 def _tombstone_row(identity: int, evicted: int, reason: str) -> Row:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.outbox import schema
+from edge_agent.outbox.packing import pack, unpack
 from edge_agent.outbox.rows import Counts, Kind, Range, Row, Summary, subtract
 from edge_agent.outbox.states import WITH_CONTENT, EntryEvent, EntryState, moves, transition
 
@@ -83,17 +84,25 @@ class Store:
         """Add unsent entries."""
         self._database.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, 0, ?, NULL, ?)",
-            [(row.id, row.kind, EntryState.UNSENT, row.committed, row.body) for row in rows],
+            [(row.id, row.kind, EntryState.UNSENT, row.committed, pack(row.body)) for row in rows],
         )
 
     def unsent(self, kind: Kind, *, after: int, before: int, limit: int) -> list[Row]:
-        """Unsent entries with `after < id < before`, oldest first."""
+        """Unsent entries with `after < id < before`, oldest first. One that the disk garbled becomes a tombstone."""
         found = self._database.execute(
             "SELECT id, committed, body FROM entries"
             " WHERE state = ? AND kind = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
             (EntryState.UNSENT, kind, after, before, limit),
         )
-        return [Row(id=identity, kind=kind, committed=committed, body=body) for identity, committed, body in found]
+        rows, unreadable = [], []
+        for identity, committed, body in found:
+            try:
+                rows.append(Row(id=identity, kind=kind, committed=committed, body=unpack(body)))
+            except ValueError:
+                unreadable.append((identity, committed))
+        for identity, committed in unreadable:
+            self._evict(identity, EntryState.UNSENT, 0, committed, "unreadable")
+        return rows
 
     def owed_tombstones(self, *, after: int, limit: int) -> list[tuple[int, int, str]]:
         """Id, time and reason of evicted entries of which the hub doesn't know, one for each sequence after `after`."""
@@ -218,11 +227,14 @@ class Store:
             f"SELECT id, record_epoch FROM entries WHERE state = ? AND kind = ?{bound} ORDER BY id LIMIT ?",  # noqa: S608 - a number
             (state, kind, EVICTION_STEP),
         ).fetchall()
-        self._database.executemany("DELETE FROM entries WHERE id = ?", [(identity,) for identity, _ in found])
-        after = transition(state, EntryEvent.EVICTION)  # delivery rule 3: a tombstone where the hub doesn't know
         for identity, record_epoch in found:
-            self._add_range(identity, identity, after, record_epoch, now, reason)
+            self._evict(identity, state, record_epoch, now, reason)
         return len(found)
+
+    def _evict(self, identity: int, state: EntryState, record_epoch: int, now: int, reason: str) -> None:
+        self._database.execute("DELETE FROM entries WHERE id = ?", (identity,))
+        after = transition(state, EntryEvent.EVICTION)  # delivery rule 3: a tombstone where the hub doesn't know
+        self._add_range(identity, identity, after, record_epoch, now, reason)
 
     def _add_range(
         self, first: int, last: int, state: EntryState, record_epoch: int, evicted: int, reason: str

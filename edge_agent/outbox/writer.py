@@ -1,7 +1,7 @@
 """The one thread that touches the outbox database.
 
 Group commit without a timer: a transaction takes all that came in while the last one was committing, so it is quick when quiet
-and dense under load. When the disk refuses, what came is *held* in memory and tried again every `RETRY_SECONDS`, in order; the
+and dense under load. When the disk refuses, what came is *held* in memory and tried again every `retry_seconds`, in order; the
 callers are told so at once and go on. At most `held_bytes` are held; past that the oldest held readings are let go (a tombstone
 each), then the oldest held events.
 """
@@ -21,7 +21,6 @@ from edge_agent.errors import DiskProblem, OutboxFault
 from edge_agent.outbox.rows import Kind, Range, Row, ranges_of
 from edge_agent.outbox.store import Store
 
-RETRY_SECONDS: Final = 1.0
 EVICTION_FRACTION: Final = 0.90
 """Eviction begins above this part of the cap, a step after each transaction."""
 EVICTION_BYTES: Final = 256 << 10
@@ -60,12 +59,14 @@ class Writer:
         *,
         max_bytes: int,
         held_bytes: int,
+        retry_seconds: float,
         clock: Callable[[], datetime],
         on_fault: Callable[[OutboxFault | None], None],
     ) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._held_bytes = held_bytes
+        self._retry_seconds = retry_seconds
         self._clock = clock
         self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
@@ -117,7 +118,7 @@ class Writer:
         while True:
             with self._wakeup:
                 if not self._waiting and not self._stopping:
-                    self._wakeup.wait(RETRY_SECONDS if self._fault else None)
+                    self._wakeup.wait(self._retry_seconds if self._fault else None)
                 taken, self._waiting = self._waiting, []
                 stopping = self._stopping
             self._commit([*self._held.operations, *taken], fresh=taken)
@@ -131,9 +132,6 @@ class Writer:
             results = self._attempt(operations)
         except sqlite3.Error as error:
             self._refused(fault_of(error), fresh)
-        except Exception as error:  # noqa: BLE001 - a bug in one operation: told to those who asked, the thread lives on
-            self._answer([(operation.done, error) for operation in operations])
-            self._held = _Held()
         else:
             self._answer([(operation.done, result) for operation, result in zip(operations, results, strict=True)])
             self._recovered()
@@ -150,8 +148,23 @@ class Writer:
             return self._transaction(operations)
 
     def _transaction(self, operations: Sequence[Operation]) -> list[Any]:
-        with self._store.transaction():
-            return [operation.run(self._store) for operation in operations]
+        try:
+            with self._store.transaction():
+                return [operation.run(self._store) for operation in operations]
+        except Exception as error:
+            if _is_disk(error):
+                raise
+        # A bug in one of them: taken each alone, so that no other suffers.
+        return [self._alone(operation) for operation in operations]
+
+    def _alone(self, operation: Operation) -> Any:  # noqa: ANN401 - whatever the operation returns
+        try:
+            with self._store.transaction():
+                return operation.run(self._store)
+        except Exception as error:
+            if _is_disk(error):
+                raise
+            return error
 
     def _make_room(self) -> None:
         self._ballast.unlink(missing_ok=True)
@@ -221,6 +234,11 @@ class Writer:
             self._loop.call_soon_threadsafe(self._on_fault, fault)
 
 
+def _is_disk(error: Exception) -> bool:
+    """Whether the disk is to blame, and not the one who asked."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+
+
 def fault_of(error: sqlite3.Error) -> OutboxFault:
     """sqlite3's error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -228,6 +246,8 @@ def fault_of(error: sqlite3.Error) -> OutboxFault:
         sqlite3.SQLITE_FULL: DiskProblem.FULL,
         sqlite3.SQLITE_READONLY: DiskProblem.READ_ONLY,
         sqlite3.SQLITE_CANTOPEN: DiskProblem.READ_ONLY,
+        sqlite3.SQLITE_CORRUPT: DiskProblem.CORRUPT,
+        sqlite3.SQLITE_NOTADB: DiskProblem.CORRUPT,
     }
     return OutboxFault(reasons.get(code, DiskProblem.BROKEN), str(error))
 

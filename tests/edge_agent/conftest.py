@@ -1,7 +1,6 @@
 """Fixtures of the agent's tests."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -58,7 +57,7 @@ def publish(mqtt_settings: MqttSettings) -> Publish:
         rate: float = 1e6,
     ) -> AsyncIterator[Publisher]:
         def connection(will: Will) -> AbstractAsyncContextManager[Link]:
-            return connect(settings, identifier=GATEWAY, will=will)
+            return connect(settings, gateway=GATEWAY, will=will)
 
         publisher = Publisher(
             outbox,
@@ -66,7 +65,7 @@ def publish(mqtt_settings: MqttSettings) -> Publish:
             connect=connection,
             clock=lambda: datetime.now(UTC),
             monotonic=monotonic,
-            random=random.Random(1).random,
+            random=lambda: 0.5,
             sleep=sleep,
             backlog_entries_per_second=rate,
         )
