@@ -2,7 +2,7 @@
 
 apt is given private state and cache folders, so that any user may update its lists. It works out which packages the system lacks
 for the ones that are wanted, downloads and verifies them; `dpkg -x` unpacks them. Each program then gets a wrapper in
-`<root>/bin` that tells the loader where the unpacked libraries are. A wrapper is written last, so its presence says that the
+`<root>/programs` that tells the loader where the unpacked libraries are. A wrapper is written last, so its presence says that the
 program is complete.
 """
 
@@ -49,7 +49,7 @@ def fetch(packages: Sequence[str], root: Path, *, status: Path = DPKG_STATUS) ->
 def wrap(root: Path, programs: Sequence[str]) -> None:
     """Write a wrapper for each of the unpacked programs. Raises Failed where one isn't there."""
     environment = {"LD_LIBRARY_PATH": os.pathsep.join(map(str, _libraries(root)))}
-    wrappers = root / "bin"
+    wrappers = root / "programs"
     wrappers.mkdir(exist_ok=True)
     for program in programs:
         binary = _binary(root, program)

@@ -41,7 +41,7 @@ def ensure_environment() -> None:
 
 def environment() -> dict[str, str]:
     """The variables that the project's own programs run with."""
-    path = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath), str(TOOLS / "bin")])
+    path = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath), str(TOOLS / "programs")])
     return os.environ | {
         "PATH": path,
         "VIRTUAL_ENV": str(VENV),
@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
 def _make() -> None:
     say(f"Python {sys.version.split()[0]}: making {VENV.relative_to(CHECKOUT)} …")
     if importlib.util.find_spec("ensurepip") is not None:
-        venv.create(VENV, with_pip=True, clear=True)
+        venv.create(VENV, with_pip=True, symlinks=True, clear=True)
         return
     make_without_ensurepip(VENV)
 
@@ -67,7 +67,7 @@ def make_without_ensurepip(folder: Path) -> None:
     wheel = next(wheels.glob("usr/share/python-wheels/pip-*.whl"), None)
     if wheel is None:
         raise Failed("python3-pip-whl holds no pip; install python3-venv")
-    venv.create(folder, with_pip=False, clear=True)
+    venv.create(folder, with_pip=False, symlinks=True, clear=True)
     command = [folder / "bin" / "python", f"{wheel}/pip", "install", "-q", "--no-index", wheel]
     subprocess.run(command, check=True)
 

@@ -71,7 +71,7 @@ def _run(*command: object) -> str:
 
 def _install(extra: str, wheel: Path, folder: Path) -> Path:
     """A new environment with that extra's lock and the wheel; the folder of its programs."""
-    venv.create(folder, with_pip=False)
+    venv.create(folder, with_pip=False, symlinks=True)
     programs = folder / "bin"
     pip = (sys.executable, "-m", "pip", "--python", programs / "python", "install", "-q", "--disable-pip-version-check")
     _run(*pip, "--require-hashes", "-r", CHECKOUT / "requirements" / f"{extra}.txt")

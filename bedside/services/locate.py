@@ -67,7 +67,7 @@ def locate(name: str) -> Program:
 def find(name: str, tools: Path) -> Path | None:
     """The program on PATH, in the system's other places, or among the wrappers in `tools`."""
     system = sorted((str(place) for pattern in _SYSTEM for place in Path("/").glob(pattern[1:])), reverse=True)
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join([*system, str(tools / "bin")]))
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join([*system, str(tools / "programs")]))
     return Path(found) if found else None
 
 

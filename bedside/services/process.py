@@ -1,7 +1,8 @@
 """A child process that dies with its parent, and a service made of one.
 
 On Linux the kernel ends the child when its parent dies (PR_SET_PDEATHSIG). It is asked before `exec`, and the child ends itself
-where the parent was gone by then.
+where the parent was gone by then. What the kernel watches is the thread that starts the child: start services from one that lives
+as long as they do (the main thread, or an event loop's executor while the loop runs).
 """
 
 import contextlib
