@@ -7,14 +7,16 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from edge_agent.outbox import Outbox
+from bedside.services.mosquitto import mosquitto
+from edge_agent.outbox import Outbox, OutboxLimits
 from edge_agent.settings import MqttSettings
-from tests.conftest import HUB_PASSWORD
+from tests.conftest import GATEWAY_PASSWORD, HUB_PASSWORD
 from tests.edge_agent.conftest import GATEWAY, Publish
-from tests.edge_agent.hub import SILENCE, Hub, sequences
+from tests.edge_agent.hub import SILENCE, Hub, hub, sequences
 from tests.edge_agent.samples import event, reading
+from tests.support.net import free_port
 from tests.support.waiting import eventually
-from vitals.envelope import GatewayState, Greeting, Lane, OutboxStarted, decode_state
+from vitals.envelope import GatewayState, Greeting, Lane, OutboxStarted, Tombstone, decode_state
 from vitals.topics import Channel, topic
 
 
@@ -112,7 +114,7 @@ async def test_a_rejected_entry_is_set_aside_and_blocks_nothing(outbox: Outbox, 
     async with publish(outbox) as publisher:
         await outbox.commit(reading(91), reading(92))
         await settled(outbox)
-        assert publisher.status.entries_rejected == 1
+        await eventually(lambda: publisher.status.entries_rejected == 1)
     summary = await outbox.summary()
     assert (summary.counts.set_aside, summary.counts.acknowledged) == (1, 2)
     assert summary.set_aside_reasons == {"unknown_device": 1}
@@ -220,7 +222,9 @@ async def test_a_wrong_password_is_a_problem_that_names_the_broker(
 async def test_a_repeated_greeting_does_not_send_everything_again(outbox: Outbox, publish: Publish, road: Hub):
     road.answers = lambda _: SILENCE
     async with publish(outbox):
+        await road.until(lambda hub: hub.batches)
         await road.greet(GATEWAY)
+        await road.until(lambda hub: hub.repeats)
         await outbox.commit(*(reading() for _ in range(20)))
         await road.until(lambda hub: len(hub.readings) == 20)
         before = road.repeats
@@ -229,3 +233,86 @@ async def test_a_repeated_greeting_does_not_send_everything_again(outbox: Outbox
         answered = len(road.batches)
         await road.until(lambda hub: len(hub.batches) >= answered + 3)
     assert road.repeats - before <= 4  # the start entry, which names the record epoch
+
+
+async def test_a_broker_killed_and_restarted_loses_nothing(tmp_path: Path, outbox: Outbox, publish: Publish):
+    broker = mosquitto(tmp_path / "mosquitto", users={"hub": HUB_PASSWORD, GATEWAY: GATEWAY_PASSWORD})
+    password = tmp_path / "gateway-password"
+    password.write_text(GATEWAY_PASSWORD)
+    broker.start()
+    try:
+        settings = MqttSettings(port=broker.port, username=GATEWAY, password_file=password)
+        async with publish(outbox, settings=settings, sleep=hurried) as publisher:
+            async with hub(broker.port) as before:
+                await outbox.commit(*(reading(90) for _ in range(50)))
+                await before.until(lambda hub: len(hub.readings) == 50)
+            await outbox.commit(*(reading(91) for _ in range(50)))  # nobody listens
+            await eventually(lambda: publisher.status.batches_unacknowledged)
+            broker.kill()
+            await eventually(lambda: not publisher.status.connected)
+            await outbox.commit(*(reading(92) for _ in range(50)))
+            await asyncio.to_thread(broker.start)
+            async with hub(broker.port) as after:
+                await after.greet(GATEWAY)
+                await after.until(lambda hub: len(hub.readings) >= 100)
+                await settled(outbox)
+            assert publisher.status.session >= 2
+        both = before.entries | after.entries
+        assert sorted(sequence for _, sequence in both) == list(range(1, 152))
+    finally:
+        broker.stop()
+
+
+async def hurried(seconds: float) -> None:
+    """Back-off and timers a fiftieth as long."""
+    await asyncio.sleep(seconds / 50)
+
+
+async def test_a_broker_that_is_away_at_first_is_waited_for(
+    outbox: Outbox, publish: Publish, caplog: pytest.LogCaptureFixture
+):
+    waits: list[float] = []
+    four = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) >= 4:
+            four.set()
+        await asyncio.sleep(0)
+
+    async with publish(outbox, settings=MqttSettings(port=free_port()), sleep=sleep):
+        await asyncio.wait_for(four.wait(), 10)
+    assert waits[:4] == [0.375, 0.75, 1.5, 3.0]
+    assert sum("mqtt:" in record.message for record in caplog.records) == 1, "said once, not at each try"
+
+
+async def test_a_live_reading_is_not_behind_the_backlog(outbox: Outbox, publish: Publish, road: Hub, tmp_path: Path):
+    old = await Outbox.open(tmp_path / "long.sqlite", clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    for _ in range(6):
+        await old.commit(*(reading(90) for _ in range(500)))
+    await old.close()
+    behind = await Outbox.open(tmp_path / "long.sqlite", clock=lambda: datetime.now(UTC))
+    async with publish(behind, rate=5000):
+        await road.until(lambda hub: hub.readings)
+        await behind.commit(reading(99))
+        await road.until(lambda hub: (behind.epoch, 2) in hub.entries)
+        assert len(road.readings) < 2500
+        assert next(batch.lane for _, batch in road.batches if batch.epoch == behind.epoch) is Lane.LIVE
+        await road.until(lambda hub: len(hub.readings) == 3001)
+        await settled(behind)
+    await behind.close()
+
+
+async def test_evicted_readings_reach_the_hub_as_tombstones(tmp_path: Path, publish: Publish, road: Hub):
+    """Delivery rule 3."""
+    small = OutboxLimits(max_bytes=512 << 10)
+    outbox = await Outbox.open(tmp_path / "small.sqlite", clock=lambda: datetime.now(UTC), limits=small)
+    for _ in range(20):
+        await outbox.commit(*(reading() for _ in range(400)))
+    gone = (await outbox.summary()).counts.tombstones
+    async with publish(outbox):
+        await road.until(lambda hub: len(hub.entries) == 8001)
+        await settled(outbox)
+    await outbox.close()
+    assert gone > 1000
+    assert sum(isinstance(entry, Tombstone) for entry in road.entries.values()) == gone
