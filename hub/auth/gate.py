@@ -35,7 +35,7 @@ class Gate:
         """Where a room belongs; None where its patient, device or hospital isn't registered."""
         if room.patient_id is not None:
             patient = await self._registry.patient(room.patient_id)
-            return patient and Place(
+            return None if patient is None else Place(
                 kind=room.kind,
                 hospital_id=patient.hospital_id,
                 ward_id=patient.ward_id,
@@ -43,7 +43,7 @@ class Gate:
             )
         if room.device is not None:
             device = await self._registry.device(room.device)
-            return device and Place(
+            return None if device is None else Place(
                 kind=room.kind,
                 hospital_id=device.hospital_id,
                 ward_id=device.patient.ward_id if device.patient else None,

@@ -1,8 +1,9 @@
 """What the live side asks of the registry: where a patient lies, what holds a device, what a hospital has."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from vitals.identifiers import BedId, DeviceKey, GatewayId, HospitalId, PatientId, WardId
+from vitals.identifiers import DeviceKey, GatewayId, HospitalId, PatientId, WardId
 
 
 class PatientPlace(Protocol):
@@ -12,8 +13,6 @@ class PatientPlace(Protocol):
     def hospital_id(self) -> HospitalId: ...
     @property
     def ward_id(self) -> WardId | None: ...
-    @property
-    def bed(self) -> BedId | None: ...
 
 
 class DevicePlace(Protocol):
@@ -35,8 +34,11 @@ class HospitalFacts(Protocol):
 
 
 class Registry(Protocol):
-    """Answers None for what isn't registered. Raises RecordUnavailable."""
+    """Answers None for what isn't registered. Raises RecordUnavailable. `patients` are those who are admitted now."""
 
     async def patient(self, patient_id: PatientId) -> PatientPlace | None: ...
     async def device(self, device: DeviceKey) -> DevicePlace | None: ...
     async def hospital(self, hospital_id: HospitalId) -> HospitalFacts | None: ...
+    async def hospital_ids(self) -> Sequence[HospitalId]: ...
+    async def patients(self, hospital_id: HospitalId) -> Sequence[PatientPlace]: ...
+    async def devices(self, hospital_id: HospitalId) -> Sequence[DevicePlace]: ...

@@ -201,9 +201,17 @@ class Feed(Generic[Frame]):
             room.subscribers.pop(subscriber, None)
         self._give_up(rooms, subscriber)
 
-    def counts(self) -> dict[str, int]:
-        """Subscribers of each watched room."""
-        return {room.address.room: len(room.subscribers) for room in self._watched.values() if room.subscribers}
+    def joined(self, address: RoomAddress, subscriber: Subscriber[Frame]) -> bool:
+        """Whether a subscription holds."""
+        room = self._watched.get(room_key(address))
+        return room is not None and subscriber in room.subscribers
+
+    def standing(self, address: RoomAddress) -> Joined | None:
+        """Where a watched room stands for all its subscribers."""
+        room = self._watched.get(room_key(address))
+        if room is None or room.position is None:
+            return None
+        return Joined(address=address, position=room.position, n=room.n)
 
     # Joining
 

@@ -1,0 +1,92 @@
+"""The hub's application: opens the record, the rooms and ingest, and serves the live side and REST over them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from random import SystemRandom
+
+from fastapi import FastAPI
+
+import hub.realtime.routes
+import hub.rest.health
+import hub.rest.realtime
+from hub.auth.gate import Gate
+from hub.auth.tokens import TokenVerifier, load_secret
+from hub.realtime.clients import Clients
+from hub.realtime.frames import Frame
+from hub.realtime.live import Live
+from hub.rest import problems
+from hub.rest.components import Components
+from hub.rooms.feed import Feed
+from hub.rooms.rooms import Rooms
+from hub.settings import HubSettings
+
+OpenComponents = Callable[[HubSettings, Rooms], AbstractAsyncContextManager[Components]]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAPI:
+    """The application. Raises ConfigurationError for a secret that can't be used."""
+    verifier = TokenVerifier(
+        load_secret(settings.auth.secret_file),
+        issuer=settings.auth.issuer,
+        audience=settings.auth.audience,
+        max_bytes=settings.limits.token_bytes,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        rooms = Rooms.connect(settings.redis_url, settings.limits)
+        try:
+            async with open_components(settings, rooms) as components:
+                live = _live(settings, verifier, rooms, components)
+                app.state.live, app.state.components = live, components
+                tasks = [
+                    asyncio.create_task(live.feed.run(), name="live-feed"),
+                    asyncio.create_task(live.clients.run(), name="clients-watch"),
+                ]
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await rooms.close()
+
+    app = FastAPI(title="Bedside", version=version("bedside"), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings = settings
+    problems.install(app)
+    for router in (hub.realtime.routes.router, hub.rest.realtime.router, hub.rest.health.router):
+        app.include_router(router)
+    return app
+
+
+def _live(settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, components: Components) -> Live:
+    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=Frame, node=secrets.token_hex(8), random=SystemRandom())
+    return Live(
+        verifier=verifier,
+        gate=Gate(components.registry),
+        rooms=rooms,
+        feed=feed,
+        clients=Clients(settings.limits, now=utc_now),
+        limits=settings.limits,
+        query_tokens=settings.query_tokens,
+        now=utc_now,
+        new_id=lambda: secrets.token_hex(12),
+        ingest_alive=components.ingest_alive,
+        judged_at=components.judged_at,
+    )
+
+
+def drain(app: FastAPI) -> None:
+    """Ask every client to reconnect elsewhere; no one comes in after."""
+    live: Live | None = getattr(app.state, "live", None)
+    if live is not None:
+        live.clients.drain()

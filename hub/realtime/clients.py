@@ -1,0 +1,109 @@
+"""Everyone who is connected to this node: limits, life signs, figures, and the end."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum, unique
+
+from hub.auth.tokens import Claims
+from hub.limits import Limits
+from hub.realtime.frames import Frame
+from hub.rooms.messages import Gap, Position, RoomAddress
+
+
+@unique
+class Close(IntEnum):
+    """Closing codes: below 4500 the client should reconnect, from 4500 on it should not."""
+
+    DRAINING = 1001
+    TOO_MANY_CONNECTIONS = 1013
+    NO_SIGN_OF_LIFE = 4408
+    TOO_MANY_ERRORS = 4429
+    TOO_SLOW = 4490
+    TOKEN_EXPIRED = 4501
+    FORBIDDEN = 4503
+
+
+class Client(ABC):
+    """One connection of one user. `rooms` are those it is subscribed to, or about to be."""
+
+    def __init__(self, client_id: str, claims: Claims) -> None:
+        self.client_id = client_id
+        self.claims = claims
+        self.rooms: dict[str, RoomAddress] = {}
+
+    @abstractmethod
+    def deliver(self, frame: Frame) -> None:
+        """The next message of a room."""
+
+    @abstractmethod
+    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
+        """Messages of a room are gone; the next delivered is the one after `position`."""
+
+    @abstractmethod
+    def tick(self, now: float) -> None:
+        """Send what is due, and end what has shown no life. `now` is the event loop's clock."""
+
+    @abstractmethod
+    def end(self, code: Close, reason: str) -> None:
+        """Close."""
+
+
+class Clients:
+    """The node's clients. One timer serves all of them."""
+
+    def __init__(self, limits: Limits, *, now: Callable[[], datetime]) -> None:
+        self._limits = limits
+        self._now = now
+        self._clients: dict[Client, None] = {}
+        self._users: Counter[str] = Counter()
+        self._draining = False
+
+    def enter(self, client: Client) -> bool:
+        """Count a client in; False where its user has too many connections or the node is draining."""
+        user = client.claims.sub
+        if self._draining or self._users[user] >= self._limits.user_connections:
+            return False
+        self._users[user] += 1
+        self._clients[client] = None
+        return True
+
+    def leave(self, client: Client) -> None:
+        if client in self._clients:
+            del self._clients[client]
+            user = client.claims.sub
+            self._users[user] -= 1
+            if not self._users[user]:
+                del self._users[user]
+
+    async def run(self) -> None:
+        """Watch over all clients, until cancelled."""
+        loop = asyncio.get_running_loop()
+        interval = min(1.0, self._limits.ping_seconds / 5, self._limits.silence_seconds / 5)
+        while True:
+            await asyncio.sleep(interval)
+            now, expired = loop.time(), self._now().timestamp()
+            for client in tuple(self._clients):
+                if client.claims.exp <= expired:
+                    client.end(Close.TOKEN_EXPIRED, "the token has expired")
+                else:
+                    client.tick(now)
+
+    def drain(self) -> None:
+        """Let no one in, and ask all to reconnect elsewhere."""
+        self._draining = True
+        for client in tuple(self._clients):
+            client.end(Close.DRAINING, "draining")
+
+    def statistics(self) -> dict[str, object]:
+        """The guide's figures, for this node."""
+        rooms = Counter(room for client in self._clients for room in client.rooms)
+        return {
+            "total_connections": len(self._clients),
+            "unique_users": len(self._users),
+            "active_rooms": len(rooms),
+            "connections_by_room": dict(rooms),
+            "connections_by_user": dict(self._users),
+        }

@@ -1,0 +1,98 @@
+"""What a WebSocket client may send, decoded strictly: a struct for each type, or an error that names the fault."""
+
+from collections.abc import Mapping
+from enum import StrEnum, unique
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from hub.errors import HubError
+from hub.rooms.messages import Position
+
+
+@unique
+class Code(StrEnum):
+    """The `code` of an `error` message."""
+
+    BAD_MESSAGE = "bad_message"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_ROOM = "unknown_room"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_ROOMS = "too_many_rooms"
+    TOO_LARGE = "too_large"
+    CONFLICT = "conflict"
+    UNAVAILABLE = "unavailable"
+
+
+class BadRequest(HubError):
+    """A message that is answered with an error; `request_id` is the message's `id` where it could be read."""
+
+    def __init__(self, code: Code, message: str, request_id: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
+    room: str
+    since: Position | None = None
+
+
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
+    """`room`, or several `rooms`, each a name or an object with its own `since`."""
+
+    room: str | None = None
+    rooms: list[RoomRequest | str] | None = None
+    since: Position | None = None
+    id: int | None = None
+
+    def wanted(self) -> list[RoomRequest]:
+        """The rooms asked for. Raises BadRequest where there are none, or both forms."""
+        if (self.room is None) == (self.rooms is None):
+            raise BadRequest(Code.BAD_MESSAGE, "name one room, or a list of rooms", self.id)
+        if self.room is not None:
+            return [RoomRequest(room=self.room, since=self.since)]
+        return [RoomRequest(room=room) if isinstance(room, str) else room for room in self.rooms or ()]
+
+
+class Unsubscribe(Subscribe, frozen=True, kw_only=True):
+    pass
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True):
+    id: int | None = None
+
+
+class Pong(msgspec.Struct, frozen=True, kw_only=True):
+    id: int | None = None
+
+
+ClientRequest: TypeAlias = Subscribe | Unsubscribe | Ping | Pong
+
+TYPES: Final[Mapping[str, type[ClientRequest]]] = MappingProxyType(
+    {"subscribe": Subscribe, "unsubscribe": Unsubscribe, "ping": Ping, "pong": Pong}
+)
+
+
+def decode_request(text: str | bytes) -> ClientRequest:
+    """The request in one text frame. Fields that a type does not have are ignored. Raises BadRequest."""
+    try:
+        fields: Any = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadRequest(Code.BAD_MESSAGE, "the message is not JSON") from error
+    if not isinstance(fields, dict):
+        raise BadRequest(Code.BAD_MESSAGE, "the message must be a JSON object with a type")
+    request_id = fields.get("id")
+    if type(request_id) is not int:
+        request_id = None
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise BadRequest(Code.BAD_MESSAGE, "the message has no type", request_id)
+    if kind not in TYPES:
+        raise BadRequest(Code.UNKNOWN_TYPE, f"there is no type {kind[:40]!r}; known are {', '.join(TYPES)}", request_id)
+    try:
+        return msgspec.convert(fields, TYPES[kind])
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadRequest(Code.BAD_MESSAGE, str(error)[:200], request_id) from error

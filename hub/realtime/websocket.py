@@ -1,0 +1,250 @@
+"""WebSocket clients: what they ask, what they are sent.
+
+The endpoint's coroutine only receives: requests are answered one after the other, in order. Everything that goes out is pushed to
+the wire at once, from whatever task it comes; a client that does not take it is closed, and recovers from the history.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from hub.auth.credentials import SUBPROTOCOL
+from hub.auth.errors import Forbidden
+from hub.auth.rights import Verb
+from hub.auth.tokens import Claims
+from hub.errors import NotFound, Unavailable
+from hub.realtime.clients import Client, Close
+from hub.realtime.frames import Frame, json_frame
+from hub.realtime.live import Live
+from hub.realtime.requests import (
+    BadRequest,
+    ClientRequest,
+    Code,
+    Ping,
+    Pong,
+    RoomRequest,
+    Subscribe,
+    Unsubscribe,
+    decode_request,
+)
+from hub.realtime.wire import EXTENSION, Wire
+from hub.rooms.feed import Joined
+from hub.rooms.messages import Gap, Position, RoomAddress
+from vitals.errors import InvalidRoom
+from vitals.rooms import parse_room
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, object]
+
+
+class Socket(Client):
+    """One WebSocket."""
+
+    def __init__(self, live: Live, claims: Claims, wire: Wire) -> None:
+        super().__init__(live.new_id(), claims)
+        self._live = live
+        self._wire = wire
+        self._pinged = asyncio.get_running_loop().time()
+        self._errors = 0
+
+    # Outbound
+
+    def deliver(self, frame: Frame) -> None:
+        self._push(frame.websocket)
+
+    def send(self, message: Answer) -> None:
+        self._push(json_frame(message))
+
+    def _push(self, frame: bytes) -> None:
+        if self._wire.push(frame) > self._live.limits.unsent_bytes:
+            self.end(Close.TOO_SLOW, "too slow; reconnect and recover")
+
+    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
+        self.send(_subscribed(address, position, gap.top.n) | {"missing": _missing(gap, None)})
+
+    def tick(self, now: float) -> None:
+        limits = self._live.limits
+        if now - self._wire.last_received > limits.silence_seconds:
+            self.end(Close.NO_SIGN_OF_LIFE, f"no sign of life for {limits.silence_seconds:g} s")
+        elif now - self._pinged >= limits.ping_seconds:
+            self._pinged = now
+            self.send({"type": "ping"})
+
+    def end(self, code: Close, reason: str) -> None:
+        log.debug("client %s is closed: %d %s", self.client_id, code, reason)
+        self._wire.end(code, reason)
+
+    # Inbound
+
+    async def serve(self, websocket: WebSocket, addresses: Sequence[RoomAddress]) -> None:
+        """Subscribe to `addresses`, then answer requests until the connection ends."""
+        self.rooms.update({address.room: address for address in addresses})
+        auto = asyncio.create_task(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
+        try:
+            while True:
+                received = await websocket.receive()
+                if received["type"] == "websocket.disconnect":
+                    return
+                await self._receive(received)
+        except WebSocketDisconnect:
+            return
+        finally:
+            auto.cancel()
+            self._live.feed.leave(self.rooms.values(), self)
+
+    async def _receive(self, received: Mapping[str, object]) -> None:
+        text = received.get("text")
+        try:
+            if not isinstance(text, str):
+                raise BadRequest(Code.BAD_MESSAGE, "send text frames, not binary ones")  # noqa: TRY301
+            await self._answer(decode_request(text))
+        except BadRequest as error:
+            self._refuse(error)
+        except InvalidRoom as error:
+            self._refuse(BadRequest(Code.UNKNOWN_ROOM, str(error)))
+        else:
+            self._errors = 0
+
+    def _refuse(self, error: BadRequest, **about: object) -> None:
+        self.send(_with_id({"type": "error", "code": error.code, "message": str(error), **about}, error.request_id))
+        self._errors += 1
+        if self._errors >= self._live.limits.message_errors:
+            self.end(Close.TOO_MANY_ERRORS, "too many bad messages")
+
+    async def _answer(self, request: ClientRequest) -> None:
+        match request:
+            case Unsubscribe():
+                self._unsubscribe(request)
+            case Subscribe():
+                await self._subscribe(request)
+            case Ping():
+                self.send(_with_id({"type": "pong", **self._live.condition()}, request.id))
+            case Pong():
+                pass
+
+    # Subscriptions
+
+    async def _subscribe(self, request: Subscribe) -> None:
+        wanted = request.wanted()
+        most = self._live.limits.connection_rooms
+        if len(self.rooms.keys() | {room.room for room in wanted}) > most:
+            raise BadRequest(Code.TOO_MANY_ROOMS, f"at most {most} rooms a connection", request.id)
+        fresh: list[RoomAddress] = []
+        resumed: list[tuple[RoomAddress, Position]] = []
+        for room in wanted:
+            if (address := await self._permitted(room, request.id)) is None:
+                continue
+            if room.since is not None:
+                resumed.append((address, room.since))
+            elif (standing := self._standing(address)) is not None:
+                self.send(_with_id(_subscribed(address, standing.position, standing.n), request.id))
+            else:
+                fresh.append(address)
+        await self._join(fresh, request.id)
+        for address, since in resumed:
+            await self._resume(address, since, request.id)
+
+    def _standing(self, address: RoomAddress) -> Joined | None:
+        feed = self._live.feed
+        return feed.standing(address) if feed.joined(address, self) else None
+
+    async def _permitted(self, wanted: RoomRequest, request_id: int | None) -> RoomAddress | None:
+        """The room's address, or None when the refusal has been sent."""
+        denied: Answer = {"type": "subscription", "room": wanted.room, "status": "denied"}
+        try:
+            return await self._live.gate.pass_room(self.claims, Verb.WATCH, parse_room(wanted.room))
+        except InvalidRoom as error:
+            self._refuse(BadRequest(Code.UNKNOWN_ROOM, str(error), request_id), room=wanted.room[:200])
+        except Forbidden:
+            self.send(_with_id(denied | {"reason": Code.FORBIDDEN}, request_id))
+        except NotFound:
+            self.send(_with_id(denied | {"reason": Code.UNKNOWN_ROOM}, request_id))
+        except Unavailable as error:
+            self._refuse(BadRequest(Code.UNAVAILABLE, str(error), request_id), room=wanted.room)
+        return None
+
+    async def _join(self, addresses: Sequence[RoomAddress], request_id: int | None) -> None:
+        self.rooms.update({address.room: address for address in addresses})
+        try:
+            missing = await self._live.feed.join(
+                addresses, self, lambda joined: self._announce(joined, request_id=request_id)
+            )
+        except Unavailable:
+            missing = tuple(address for address in addresses if not self._live.feed.joined(address, self))
+        for address in missing:
+            self._unavailable(address, request_id)
+
+    async def _resume(self, address: RoomAddress, since: Position, request_id: int | None) -> None:
+        self._live.feed.leave([address], self)
+        self.rooms[address.room] = address
+        try:
+            await self._live.feed.resume(
+                address, self, since, lambda joined: self._announce(joined, since=since, request_id=request_id)
+            )
+        except Unavailable:
+            self._unavailable(address, request_id)
+
+    def _unavailable(self, address: RoomAddress, request_id: int | None) -> None:
+        self.rooms.pop(address.room, None)
+        message = "the room can't be followed now; subscribe again in a moment"
+        self._refuse(BadRequest(Code.UNAVAILABLE, message, request_id), room=address.room)
+
+    def _announce(self, joined: Joined, *, since: Position | None = None, request_id: int | None = None) -> None:
+        answer = _subscribed(joined.address, joined.position, joined.n)
+        if joined.gap is not None:
+            answer["missing"] = _missing(joined.gap, since)
+        elif since is not None:
+            answer |= {"recovered": True, "replayed": len(joined.messages)}
+        self.send(_with_id(answer, request_id))
+        for message in joined.messages:
+            self.deliver(Frame(message))
+
+    def _unsubscribe(self, request: Unsubscribe) -> None:
+        for room in request.wanted():
+            name = str(parse_room(room.room))
+            if (address := self.rooms.pop(name, None)) is not None:
+                self._live.feed.leave([address], self)
+            self.send(_with_id({"type": "subscription", "room": name, "status": "unsubscribed"}, request.id))
+
+
+def _subscribed(address: RoomAddress, position: Position, n: int) -> Answer:
+    return {
+        "type": "subscription",
+        "room": address.room,
+        "status": "subscribed",
+        "epoch": position.epoch,
+        "offset": position.offset,
+        "n": n,
+        "recovered": False,
+        "replayed": 0,
+    }
+
+
+def _missing(gap: Gap, since: Position | None) -> Answer:
+    """The range that can't be had: in the present epoch by its offsets, else by where the client stood."""
+    if gap.first is not None or since is None:
+        return {"epoch": gap.top.epoch, "first": gap.first, "last": gap.last}
+    return {"epoch": since.epoch, "first": since.offset + 1, "last": None}
+
+
+def _with_id(message: Answer, request_id: int | None) -> Answer:
+    return message if request_id is None else message | {"id": request_id}
+
+
+async def serve_websocket(live: Live, websocket: WebSocket, claims: Claims, addresses: Sequence[RoomAddress]) -> None:
+    """Accept a checked handshake and serve it to its end."""
+    offered = websocket.scope.get("subprotocols", ())
+    await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    client = Socket(live, claims, websocket.scope["extensions"][EXTENSION])
+    if not live.clients.enter(client):
+        client.end(Close.TOO_MANY_CONNECTIONS, "too many connections of this user; try again later")
+        return
+    log.debug("client %s is connected over WebSocket", client.client_id)
+    try:
+        await client.serve(websocket, addresses)
+    finally:
+        live.clients.leave(client)
+        log.debug("client %s is gone", client.client_id)

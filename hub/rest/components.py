@@ -1,0 +1,71 @@
+"""What the REST surface asks of the rest of the hub."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from fastapi import Request
+
+from hub.auth.places import Registry
+from hub.auth.rights import Verb
+from hub.auth.tokens import Claims
+from hub.realtime.live import Live
+from hub.record.inbox import Outcome
+from hub.record.inbox import Request as InboxRequest
+from hub.rest.problems import TooLarge
+from vitals.identifiers import DeviceKey
+from vitals.rooms import Room
+
+
+class Inbox(Protocol):
+    async def submit(self, request: InboxRequest) -> Outcome: ...
+
+
+class DeviceDataReader(Protocol):
+    async def device_data(
+        self, device: DeviceKey, *, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]: ...
+
+    async def reading(self, reading_id: int) -> dict[str, Any] | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """`checks` are what must answer before the hub is ready, by name; `ingest_alive` and `judged_at` as in Live."""
+
+    registry: Registry
+    inbox: Inbox
+    device_data: DeviceDataReader
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    ingest_alive: Callable[[], bool]
+    judged_at: Callable[[], datetime | None]
+
+
+def live_of(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+def components_of(request: Request) -> Components:
+    components: Components = request.app.state.components
+    return components
+
+
+async def permitted(request: Request, verb: Verb, room: Room) -> tuple[Claims, str]:
+    """The caller's claims and the hospital of `room`, when they may. Raises Unauthenticated, Forbidden or NotFound."""
+    live = live_of(request)
+    claims = live.authenticate(request)
+    address = await live.gate.pass_room(claims, verb, room)
+    return claims, address.hospital_id
+
+
+async def body_of(request: Request) -> bytes:
+    """The request's body. Raises TooLarge as soon as it is."""
+    limit = live_of(request).limits.request_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(f"at most {limit} bytes a request")
+    return bytes(body)

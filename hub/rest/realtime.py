@@ -1,0 +1,92 @@
+"""Testing and watching the live side: test publish, statistics, history."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+
+from hub.auth.errors import Forbidden
+from hub.auth.rights import Verb
+from hub.errors import Invalid
+from hub.realtime.frames import message_json
+from hub.record.inbox import RequestKind
+from hub.rest.components import components_of, live_of, permitted
+from hub.rest.submitting import json_of, submit
+from hub.rest.trial_events import TrialEvent, check_trial_event, scope_of
+from hub.rooms.messages import Position, Recovered, RoomAddress, rfc3339
+from vitals.errors import InvalidRoom
+from vitals.events import EventName, Scope
+from vitals.rooms import parse_room
+
+router = APIRouter(prefix="/realtime")
+
+
+@router.post("/test/publish")
+async def publish_test_event(request: Request) -> dict[str, Any]:
+    """Publish a test event to its rooms. It is marked `test`, and touches neither observations nor alarms."""
+    live = live_of(request)
+    claims = live.authenticate(request)
+    if request.app.state.settings.production:
+        raise Forbidden("test events are switched off in production settings")
+    fields = await json_of(request)
+    event_id = live.new_id()
+    test = check_trial_event(fields, by=claims.sub, now=live.now(), event_id=event_id)
+    _, hospital_id = await permitted(request, Verb.PUBLISH, test.subject)
+    scope = await _scope(request, test, hospital_id)
+    payload = {"event": test.event, "data": test.data, "scope": scope}
+    outcome = await submit(request, hospital_id, RequestKind.TEST_PUBLISH, payload)
+    data = {"event_id": outcome.answer["event_id"], "rooms": outcome.answer["rooms"], "test": True}
+    return {"success": True, "data": data, "timestamp": rfc3339(live.now())}
+
+
+async def _scope(request: Request, test: TrialEvent, hospital_id: str) -> Scope:
+    """Where the registry says that the event's subject is."""
+    registry = components_of(request).registry
+    patient_id = test.subject.patient_id
+    if test.subject.device is not None and (device := await registry.device(test.subject.device)) is not None:
+        patient_id = device.patient.patient_id if device.patient else None
+    wards: tuple[str, ...] = ()
+    if patient_id is not None and (patient := await registry.patient(patient_id)) is not None:
+        wards = (patient.ward_id,) if patient.ward_id else ()
+    if test.event is EventName.HOSPITAL_EMERGENCY and (hospital := await registry.hospital(hospital_id)) is not None:
+        wards = tuple(hospital.ward_ids)
+    return scope_of(test, hospital_id=hospital_id, wards=wards, patient_id=patient_id)
+
+
+@router.get("/stats")
+async def statistics(request: Request) -> dict[str, Any]:
+    """Connections, users and rooms of this node."""
+    live = live_of(request)
+    live.authenticate(request)
+    return {"success": True, "data": live.clients.statistics(), "timestamp": rfc3339(live.now())}
+
+
+@router.get("/history/{room}")
+async def history(
+    request: Request, room: str, epoch: str | None = None, offset: int | None = None, limit: int = 100
+) -> dict[str, Any]:
+    """Messages that a room's history still has: after a position (`epoch` and `offset`), or the newest."""
+    if (epoch is None) != (offset is None) or not 1 <= limit <= 1000:
+        raise Invalid("give epoch and offset together, and a limit of 1 to 1000")
+    try:
+        parsed = parse_room(room)
+    except InvalidRoom as error:
+        raise Invalid(str(error)) from error
+    _, hospital_id = await permitted(request, Verb.WATCH, parsed)
+    since = Position(epoch=epoch, offset=offset) if epoch is not None and offset is not None else None
+    address = RoomAddress(hospital_id=hospital_id, room=room)
+    outcome = await live_of(request).rooms.history(address, since=since, limit=limit)
+    recovered = isinstance(outcome, Recovered)
+    messages = outcome.messages if recovered else ()
+    reached = messages[-1].position if messages else (since if recovered and since else outcome.top.position)
+    return {
+        "success": True,
+        "data": {
+            "room": room,
+            "recovered": recovered,
+            "messages": [msgspec.json.decode(message_json(message)) for message in messages],
+            "next": {"epoch": reached.epoch, "offset": reached.offset},
+            "top": {"epoch": outcome.top.epoch, "offset": outcome.top.offset, "n": outcome.top.n},
+        },
+        "timestamp": rfc3339(live_of(request).now()),
+    }
