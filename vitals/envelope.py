@@ -49,6 +49,7 @@ class RejectionReason(StrEnum):
     UNKNOWN_VERSION = "unknown_version"
     UNKNOWN_GATEWAY = "unknown_gateway"
     UNKNOWN_DEVICE = "unknown_device"
+    OTHER_GATEWAY = "other_gateway"  # the device belongs to another gateway
     IMPOSSIBLE_TIME = "impossible_time"
 
 

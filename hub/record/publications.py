@@ -5,6 +5,7 @@ held the device. Everything else (alerts, device events, operations, test events
 """
 
 import hashlib
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -68,9 +69,17 @@ async def after(
 
 
 def announcement_row(
-    *, hospital_id: HospitalId, n: int, event: EventName, event_id: str, data: object, scope: Scope, **columns: Any
+    *,
+    hospital_id: HospitalId,
+    n: int,
+    event: EventName,
+    event_id: str,
+    data: object,
+    scope: Scope,
+    at: datetime,
+    test: bool = False,
 ) -> dict[str, Any]:
-    """A row of `announcements`; `columns` are `at` and `test`."""
+    """A row of `announcements`."""
     return {
         "hospital_id": hospital_id,
         "n": n,
@@ -78,7 +87,8 @@ def announcement_row(
         "event_id": event_id,
         "event_data": _encode(data).decode(),
         "scope": _encode(scope).decode(),
-        **columns,
+        "at": at,
+        "test": test,
     }
 
 

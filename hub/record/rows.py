@@ -11,7 +11,7 @@ from vitals.identifiers import DeviceKey, DeviceType
 from vitals.parameters import Vital
 from vitals.readings import Reading, Replayed, Value
 
-Row: TypeAlias = Mapping[str, Any]
+Row: TypeAlias = Mapping[Any, Any]
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode_values = msgspec.json.Decoder(tuple[Value, ...]).decode

@@ -1,0 +1,113 @@
+"""Ingest as a whole: one connection to the broker, and an owner for every hospital and for `system`."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from hub.alerts.rules import Rule
+from hub.ingest.broker import Broker, Delivery
+from hub.ingest.counters import Counters
+from hub.ingest.owner import Arrival, Owner
+from hub.record.record import Record
+from hub.rooms.rooms import Rooms
+from hub.settings import MqttSettings
+from vitals.envelope import RejectionReason, decode_batch
+from vitals.errors import InvalidEnvelope, InvalidTopic
+from vitals.identifiers import SYSTEM, GatewayId, HospitalId
+from vitals.topics import PREFIX, Channel, parse_topic
+
+log = logging.getLogger(__name__)
+
+TOPICS = tuple(f"{PREFIX}/+/{channel}" for channel in (Channel.READINGS, Channel.EVENTS))
+
+
+class Ingest:
+    """Start it with `run`. `alive_at` is when the slowest owner last held its lease for certain; None: none does."""
+
+    def __init__(
+        self,
+        record: Record,
+        rooms: Rooms,
+        mqtt: MqttSettings | None,
+        rules: Sequence[Rule],
+        *,
+        name: str,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.counters = Counters()
+        self._record = record
+        self._rooms = rooms
+        self._mqtt = mqtt
+        self._rules = rules
+        self._name = name
+        self._new_id = new_id
+        self._owners: dict[HospitalId, Owner] = {}
+        self._hospital_of: dict[GatewayId, HospitalId] = {}
+        self._broker: Broker | None = None
+
+    @property
+    def alive_at(self) -> datetime | None:
+        times = [owner.alive_at for owner in self._owners.values() if owner.is_owner and owner.alive_at]
+        return min(times) if times and len(times) == len(self._owners) else None
+
+    @property
+    def broker_connected(self) -> bool:
+        return self._broker is not None and self._broker.is_connected
+
+    async def run(self) -> None:
+        """Own every registered hospital until cancelled."""
+        self._hospital_of = await self._record.registry.gateway_hospitals()
+        for hospital_id in (*await self._record.registry.hospital_ids(), SYSTEM):
+            self._owners[hospital_id] = Owner(
+                hospital_id,
+                self._record,
+                self._rooms,
+                self._rules,
+                self.counters,
+                name=self._name,
+                new_id=self._new_id,
+            )
+        if self._mqtt is not None:
+            self._broker = Broker(self._mqtt, TOPICS, self._received, self._connected)
+            for owner in self._owners.values():
+                owner.attach(self._broker)
+            await self._broker.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for hospital_id, owner in self._owners.items():
+                    tasks.create_task(owner.run(), name=f"owner {hospital_id}")
+        finally:
+            if self._broker is not None:
+                await self._broker.stop()
+
+    def _connected(self) -> None:
+        for owner in self._owners.values():
+            owner.greet_again()
+
+    def _received(self, delivery: Delivery) -> None:
+        """Route a message to its owner, or refuse it: then it is counted and the broker may forget it."""
+        gateway = "unknown"
+        try:
+            gateway, _ = parse_topic(delivery.topic)
+            batch = decode_batch(delivery.payload)
+        except InvalidTopic:
+            self._refuse(delivery, gateway, "unknown_topic")
+            return
+        except InvalidEnvelope as refusal:
+            self._refuse(delivery, gateway, refusal.reason)
+            return
+        hospital = self._hospital_of.get(gateway)
+        if batch.gateway != gateway:
+            self._refuse(delivery, gateway, "foreign_gateway")
+        elif hospital is None:
+            self._refuse(delivery, gateway, RejectionReason.UNKNOWN_GATEWAY)
+        else:
+            owner = self._owners[hospital]
+            owner.heard(batch)
+            owner.arrived(Arrival(batch=batch, delivery=delivery))
+
+    def _refuse(self, delivery: Delivery, gateway: str, reason: str) -> None:
+        self.counters.refuse(gateway, reason)
+        if self._broker is not None:
+            self._broker.acknowledge(delivery)
