@@ -11,7 +11,7 @@ from devtools import locks, programs
 from devtools.console import Failed, say
 from devtools.environment import BELOW, CHECKOUT, PYTHON, VENV, ensure_environment, environment
 
-PACKAGES: Final = ("vitals", "device_drivers", "edge_agent", "hub", "simulators", "bedside")
+PACKAGES: Final = ("vitals", "device_drivers", "edge_agent", "hub", "simulators", "bedside", "devtools")
 _STATIC: Final = (
     ("format", ("ruff", "format", "--check", ".")),
     ("lint", ("ruff", "check", ".")),

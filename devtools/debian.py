@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from devtools.console import Failed, output_of, say, tail
+from devtools.console import NOT_INSTALLED, Failed, output_of, say, tail
 
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 _LISTS_KEPT_SECONDS = 6 * 3600
@@ -94,7 +94,8 @@ class _Apt:
         command = ["apt-get", *self._options, "-q", "--simulate", "--reinstall", "install", *packages]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Failed(f"apt-get finds no way to {', '.join(packages)}:\n{tail(done.stderr.splitlines())}")
+            why = tail(done.stderr.splitlines(), 5)
+            raise Failed(f"apt-get finds no way to {', '.join(packages)}; install it by hand:\n{why}", NOT_INSTALLED)
         return {name: version for name, version in _INSTALLS.findall(done.stdout) if name not in _SYSTEMS_OWN}
 
     def download(self, wanted: Mapping[str, str]) -> None:

@@ -68,7 +68,7 @@ def make_without_ensurepip(folder: Path) -> None:
     if wheel is None:
         raise Failed("python3-pip-whl holds no pip; install python3-venv")
     venv.create(folder, with_pip=False, symlinks=True, clear=True)
-    command = [folder / "bin" / "python", f"{wheel}/pip", "install", "-q", "--no-index", wheel]
+    command = [str(folder / "bin" / "python"), f"{wheel}/pip", "install", "-q", "--no-index", str(wheel)]
     subprocess.run(command, check=True)
 
 

@@ -31,7 +31,7 @@ def lock(options: list[str]) -> None:
         say(f"locking requirements/{name}.txt")
         chosen = options if name == "dev" else []
         command = [
-            VENV / "bin" / "uv",
+            str(VENV / "bin" / "uv"),
             "pip",
             "compile",
             *_OPTIONS,

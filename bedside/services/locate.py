@@ -18,6 +18,7 @@ _SYSTEM: Final = (
     "/usr/local/opt/*/bin",
     "/opt/homebrew/opt/*/bin",
     "/usr/lib/postgresql/*/bin",
+    "/Applications/Google Chrome.app/Contents/MacOS",
 )
 """Where systems keep programs that are not on everybody's PATH."""
 
@@ -29,8 +30,14 @@ _HINTS: Final = {
     "postgres": "apt install postgresql (macOS: brew install postgresql)",
     "pg_isready": "apt install postgresql (macOS: brew install postgresql)",
     "initdb": "apt install postgresql (macOS: brew install postgresql)",
-    "chromium": "apt install chromium",
+    "chromium": "apt install chromium (Ubuntu: snap install chromium; macOS: install Google Chrome)",
 }
+
+_ALSO_NAMED: Final = {
+    "redis-server": ("valkey-server",),
+    "chromium": ("chromium-browser", "google-chrome", "google-chrome-stable", "Google Chrome"),
+}
+"""Other programs that do the same."""
 
 
 class ComponentMissing(Exception):
@@ -67,7 +74,9 @@ def locate(name: str) -> Program:
 def find(name: str, tools: Path) -> Path | None:
     """The program on PATH, in the system's other places, or among the wrappers in `tools`."""
     system = sorted((str(place) for pattern in _SYSTEM for place in Path("/").glob(pattern[1:])), reverse=True)
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join([*system, str(tools / "programs")]))
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), *system, str(tools / "programs")])
+    named = (shutil.which(each, path=places) for each in (name, *_ALSO_NAMED.get(name, ())))
+    found = next(filter(None, named), None)
     return Path(found) if found else None
 
 
