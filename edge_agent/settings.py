@@ -132,9 +132,16 @@ def _check_device(device: DeviceSettings, source: str, where: str) -> None:
         raise InvalidSettings(source, f"{where}.zone", f"{device.zone!r} is no time zone; try Europe/Berlin") from error
 
 
+def decode_path(kind: type[Any], found: object) -> Any:  # noqa: ANN401 - msgspec's own type
+    """For msgspec: a path is written as text. Raises TypeError for what isn't text."""
+    if kind is not Path or not isinstance(found, str):
+        raise TypeError(f"Expected `str`, got `{type(found).__name__}`")
+    return Path(found)
+
+
 def _convert(found: object, into: type[Any], source: str, where: str) -> Any:  # noqa: ANN401 - msgspec's own type
     try:
-        return msgspec.convert(found, into, strict=False)
+        return msgspec.convert(found, into, strict=False, dec_hook=decode_path)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         key = f"{where}{path.rstrip('`')}".lstrip(".")
