@@ -74,13 +74,13 @@ def make_without_ensurepip(folder: Path) -> None:
 
 def _install(arguments: Sequence[str], *, expected: int) -> None:
     """Run pip, saying each package as it comes."""
-    say(f"Python: installing {expected} {'package' if expected == 1 else 'packages'} …")
+    say(f"Python: installing {'the project' if expected == 1 else f'up to {expected} packages'} …")
     command = [PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments]
     collected = 0
     for line in output_of(command, CHECKOUT):
         if line.startswith("Collecting "):
             collected += 1
-            say(f"Python: {collected} of {expected}  {line.split()[1]}")
+            say(f"Python: {collected} of at most {expected}  {line.split()[1]}")
 
 
 def _pinned(lock: Path) -> int:
