@@ -74,7 +74,8 @@ def make_without_ensurepip(folder: Path) -> None:
 
 def _install(arguments: Sequence[str], *, expected: int) -> None:
     """Run pip, saying each package as it comes."""
-    say(f"Python: installing {'the project' if expected == 1 else f'up to {expected} packages'} …")
+    what = "the project" if expected == 1 else f"up to {expected} packages"
+    say(f"Python: installing {what} …")
     command = [PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments]
     collected = 0
     for line in output_of(command, CHECKOUT):
