@@ -28,7 +28,7 @@ def ensure_environment() -> None:
     if not PYTHON.exists():
         _make()
     packages = VENV / "packages.stamp"
-    made_from = _digest(LOCK.read_bytes(), sys.version.encode())
+    made_from = _digest(LOCK.read_bytes())
     if _read(packages) != made_from:
         _install(["--require-hashes", "--only-binary=:all:", "-r", str(LOCK)], expected=_pinned(LOCK))
         packages.write_text(made_from)
