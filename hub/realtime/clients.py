@@ -61,6 +61,9 @@ class Clients:
         self._users: Counter[str] = Counter()
         self._draining = False
 
+    def __len__(self) -> int:
+        return len(self._clients)
+
     def enter(self, client: Client) -> bool:
         """Count a client in; False where its user has too many connections or the node is draining."""
         user = client.claims.sub
