@@ -1,6 +1,7 @@
 """A hub in small: keeps what it is sent, by (epoch, sequence), and answers as the delivery protocol says, or as a test wants."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -101,7 +102,13 @@ class Hub:
 @asynccontextmanager
 async def hub(port: int) -> AsyncIterator[Hub]:
     """A connected hub, subscribed to every gateway."""
-    async with aiomqtt.Client("127.0.0.1", port, username="hub", password=HUB_PASSWORD) as client:
+    async with aiomqtt.Client(
+        "127.0.0.1",
+        port,
+        username="hub",
+        password=HUB_PASSWORD,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    ) as client:
         for channel in (Channel.READINGS, Channel.EVENTS):
             await client.subscribe(f"bedside/v1/+/{channel}", qos=1)
         running = Hub(client)
