@@ -1,5 +1,7 @@
 """A private D-Bus message bus, for the simulated BlueZ."""
 
+import contextlib
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -32,15 +34,22 @@ class DBus(Service):
 def dbus(folder: Path) -> DBus:
     """A bus, not yet started, whose socket lies in `folder` (its path must be shorter than 100 characters)."""
     folder.mkdir(parents=True, exist_ok=True)
-    socket = folder / "bus"
-    socket.unlink(missing_ok=True)
-    configuration = write_private(folder / "bus.conf", _CONFIGURATION.format(socket=socket))
+    path = folder / "bus"
+    configuration = write_private(folder / "bus.conf", _CONFIGURATION.format(socket=path))
     service = DBus(
         name="D-Bus",
         program=locate("dbus-daemon"),
         arguments=["--nofork", "--nopidfile", f"--config-file={configuration}"],
         log=folder / "dbus.log",
-        answers=socket.exists,
+        answers=lambda: _accepts(path),
     )
-    service.address = f"unix:path={socket}"
+    service.address = f"unix:path={path}"
     return service
+
+
+def _accepts(path: Path) -> bool:
+    """Whether the bus takes connections; a killed one leaves its socket behind."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False

@@ -53,6 +53,8 @@ class Service:
 
     def start(self) -> None:
         """Start it, and return when it answers. Raises ServiceFailed."""
+        if self.answers():
+            raise ServiceFailed(f"{self.name} can't start: another program answers in its place already")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.program.path, *self.arguments],

@@ -28,7 +28,7 @@ def redis(folder: Path, *, port: int | None = None) -> Redis:
     configuration = write_private(
         folder / "redis.conf",
         f"{deployed('redis/redis.conf').read_text(encoding='utf-8')}\n"
-        f"bind 127.0.0.1\nport {port}\ndir {folder}\nrequirepass {password}\ndaemonize no\n",
+        f'bind 127.0.0.1\nport {port}\ndir "{folder}"\nrequirepass {password}\ndaemonize no\n',
     )
     service = Redis(
         name="Redis",

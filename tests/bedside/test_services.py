@@ -13,9 +13,10 @@ from redis import Redis as RedisClient
 from redis.exceptions import AuthenticationError
 
 from bedside.services import locate as locating
+from bedside.services.dbus import dbus
 from bedside.services.locate import ComponentMissing, locate
 from bedside.services.mosquitto import Mosquitto, mosquitto
-from bedside.services.process import listens
+from bedside.services.process import ServiceFailed, listens
 from bedside.services.redis import redis
 from tests.conftest import GATEWAY_PASSWORD, HUB_PASSWORD
 from tests.support.waiting import eventually
@@ -113,6 +114,21 @@ async def test_the_broker_fences_each_gateway(mosquitto_server):
     assert two.received == [("bedside/v1/gw-2/ack", b"for two")]
 
 
+def test_a_taken_port_is_a_failure_and_not_taken_for_the_service(tmp_path, redis_server):
+    """Ours would end at once, and the other be taken for it."""
+    (tmp_path / "password").write_text(redis_server.password)
+    service = redis(tmp_path, port=redis_server.port)
+    with pytest.raises(ServiceFailed, match="another program answers"):
+        service.start()
+
+
+def test_a_folder_may_have_a_blank_in_its_name(tmp_path):
+    broker, stream = mosquitto(tmp_path / "a b", users={"hub": "a"}), redis(tmp_path / "c d")
+    for service in (broker, stream):
+        service.start()
+        service.stop()
+
+
 async def test_the_broker_comes_back_on_its_port_after_a_kill(tmp_path):
     service = mosquitto(tmp_path / "mosquitto", users={"hub": "a"})
     service.start()
@@ -127,6 +143,16 @@ async def test_the_broker_comes_back_on_its_port_after_a_kill(tmp_path):
 def test_postgresql_answers(postgres_url):
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_the_message_bus_comes_back_after_a_kill(services_folder):
+    service = dbus(services_folder / "killed-bus")
+    service.start()
+    service.kill()
+    service.restart()
+    assert service.process is not None
+    assert service.process.poll() is None
+    service.stop()
 
 
 def test_the_message_bus_gives_an_address(message_bus):
