@@ -187,7 +187,8 @@ class Owner:
         )
         rows = found.mappings().all()
         for row in rows:
-            state, answer = RequestState.EXPIRED, {}
+            state: RequestState = RequestState.EXPIRED
+            answer: dict[str, object] = {}
             if transaction.now <= row["deadline"]:
                 state, answer = await self._carried_out(transaction, row["kind"], row["payload"], row["request_key"])
             await transaction.connection.execute(
