@@ -11,10 +11,13 @@ from random import SystemRandom
 from fastapi import FastAPI
 
 import hub.realtime.routes
+import hub.rest.devices
 import hub.rest.health
+import hub.rest.operations
 import hub.rest.realtime
 from hub.auth.gate import Gate
 from hub.auth.tokens import TokenVerifier, load_secret
+from hub.errors import HubError
 from hub.realtime.clients import Clients
 from hub.realtime.frames import Frame
 from hub.realtime.live import Live
@@ -57,14 +60,23 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
+        except HubError as error:
+            app.state.failure = error
+            raise
         finally:
             await rooms.close()
 
     app = FastAPI(title="Bedside", version=version("bedside"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     problems.install(app)
-    for router in (hub.realtime.routes.router, hub.rest.realtime.router, hub.rest.health.router):
-        app.include_router(router)
+    for module in (
+        hub.realtime.routes,
+        hub.rest.realtime,
+        hub.rest.devices,
+        hub.rest.operations,
+        hub.rest.health,
+    ):
+        app.include_router(module.router)
     return app
 
 

@@ -5,7 +5,10 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from hub.app import drain
+from hub import logs
+from hub.app import create_app, drain
+from hub.components import open_components
+from hub.errors import ConfigurationError
 from hub.realtime.wire import LiveProtocol
 from hub.settings import HubSettings
 
@@ -40,3 +43,16 @@ def server(app: FastAPI, settings: HubSettings) -> Server:
             lifespan="on",
         )
     )
+
+
+def run(settings: HubSettings) -> None:
+    """Serve until a signal ends it. Raises what kept the hub from starting: ConfigurationError, or Unavailable."""
+    logs.configure(settings.logging)
+    app = create_app(settings, open_components)
+    serving = server(app, settings)
+    serving.run()
+    failure: BaseException | None = getattr(app.state, "failure", None)
+    if failure is not None:
+        raise failure
+    if not serving.started:
+        raise ConfigurationError(f"port: {settings.host}:{settings.port} can't be used; is another hub running?")

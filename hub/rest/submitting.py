@@ -1,7 +1,9 @@
 """From a request's JSON to a decided request in the record's inbox."""
 
+import hashlib
 import unicodedata
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -11,17 +13,18 @@ from hub.errors import Invalid
 from hub.record.inbox import Outcome, RequestKind
 from hub.record.inbox import Request as InboxRequest
 from hub.rest.components import body_of, components_of, live_of
+from vitals.envelope import encode
 from vitals.events import MAX_TEXT
 from vitals.identifiers import HospitalId
 
 MAX_DEPTH: Final = 8
-encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 async def json_of(request: Request) -> dict[str, Any]:
     """The body as an object, its text without control characters. Raises Invalid."""
     try:
-        document: Any = msgspec.json.decode(await body_of(request))
+        document: Any = _decode(await body_of(request))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Invalid("the body is not JSON") from error
     if not isinstance(document, dict):
@@ -49,7 +52,7 @@ async def submit(request: Request, hospital_id: HospitalId, kind: RequestKind, p
     """Ask the hospital's owner. An `Idempotency-Key` header makes a repeat harmless. Raises as Inbox.submit."""
     live = live_of(request)
     given = request.headers.get("idempotency-key", "")
-    key = f"{live.authenticate(request).sub}:{given[:100]}" if given else live.new_id()
+    key = _key(live.authenticate(request).sub, hospital_id, kind, given) if given else live.new_id()
     return await components_of(request).inbox.submit(
         InboxRequest(
             hospital_id=hospital_id,
@@ -59,3 +62,8 @@ async def submit(request: Request, hospital_id: HospitalId, kind: RequestKind, p
             deadline=live.now() + timedelta(seconds=live.limits.request_seconds),
         )
     )
+
+
+def _key(*parts: str) -> str:
+    """One key for one caller's own key, of the length that the record has room for."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

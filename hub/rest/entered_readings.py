@@ -1,0 +1,109 @@
+"""A reading that a person or a system enters over REST: from a data type and its values to a reading like any other."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from hub.errors import Invalid
+from vitals.identifiers import DeviceKey, DeviceType, PatientId
+from vitals.parameters import PARAMETERS, Parameter, Vital, parameters_of
+from vitals.readings import Instant, Reading, Reason, Value, measured_value, missing_value
+from vitals.units import Unit
+
+MAX_AHEAD: Final = timedelta(minutes=1)
+MAX_NUMBER: Final = Decimal(100_000)
+ALIASES: Final[Mapping[str, Unit]] = MappingProxyType(
+    {
+        "mmHg": Unit.MMHG,
+        "bpm": Unit.PER_MINUTE,
+        "°C": Unit.CELSIUS,
+        "C": Unit.CELSIUS,
+        "°F": Unit.FAHRENHEIT,
+        "F": Unit.FAHRENHEIT,
+        "lb": Unit.POUND,
+    }
+)
+"""Units as people write them, beside their UCUM codes."""
+
+
+class EnteredReading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /devices/{device_type}/{device_id}/data`. `unit` is the vital's own where not said."""
+
+    data_type: Vital
+    values: dict[str, Decimal | int | None]
+    timestamp: Instant
+    unit: str | None = None
+    patient_id: PatientId | None = None
+
+
+def entered_reading(fields: Mapping[str, Any], device: DeviceKey, *, now: datetime) -> tuple[Reading, PatientId | None]:
+    """The reading, and the patient it was said to be of. Raises Invalid."""
+    missing = [name for name in ("data_type", "values", "timestamp") if name not in fields]
+    if missing:
+        raise Invalid(*(f"{name}: missing" for name in missing))
+    try:
+        entered = msgspec.convert(dict(fields), EnteredReading)
+    except (msgspec.ValidationError, InvalidOperation, ValueError, RecursionError) as error:
+        raise Invalid(str(error)[:300]) from error
+    if entered.timestamp > now + MAX_AHEAD:
+        raise Invalid("timestamp: in the future")
+    values = tuple(
+        _value(parameter, number, entered.unit) for parameter, number in _numbers(entered, device.device_type).items()
+    )
+    reading = Reading(
+        data_type=entered.data_type,
+        device=device,
+        values=values,
+        measured=entered.timestamp,
+        received=now,
+        raw=b"",
+    )
+    return reading, entered.patient_id
+
+
+def _numbers(entered: EnteredReading, device_type: DeviceType) -> dict[Parameter, Decimal | int | None]:
+    names = _names(entered.data_type, device_type)
+    faults = [f"values.{name}: not a member of {entered.data_type}" for name in entered.values if name not in names]
+    required = [name for name, parameter in names.items() if parameter is not Parameter.MEAN]
+    faults += [f"values.{name}: missing" for name in required if name not in entered.values]
+    if faults:
+        raise Invalid(*faults)
+    return {names[name]: number for name, number in entered.values.items()}
+
+
+def _names(vital: Vital, device_type: DeviceType) -> dict[str, Parameter]:
+    """The members that `values` may have. An oximeter's heart rate is a pulse."""
+    oximeter = device_type is DeviceType.PULSE_OXIMETER
+    wrong = Parameter.HEART_RATE if oximeter else Parameter.OXIMETER_PULSE_RATE
+    return {
+        PARAMETERS[parameter].member or vital.value: parameter
+        for parameter in parameters_of(vital)
+        if parameter is not wrong
+    }
+
+
+def _value(parameter: Parameter, number: Decimal | int | None, unit: str | None) -> Value:
+    if number is None:
+        return missing_value(parameter, Reason.NOT_MEASURED)
+    exact = Decimal(number)
+    if not exact.is_finite() or abs(exact) > MAX_NUMBER:
+        raise Invalid(f"values: {parameter} is out of all range")
+    try:
+        return measured_value(parameter, exact, unit=_unit(unit))
+    except ValueError as error:
+        raise Invalid(f"unit: {error}") from error
+
+
+def _unit(text: str | None) -> Unit | None:
+    if text is None:
+        return None
+    if text in ALIASES:
+        return ALIASES[text]
+    try:
+        return Unit(text)
+    except ValueError as error:
+        raise Invalid(f"unit: none of {', '.join((*Unit, *ALIASES))}") from error
