@@ -35,19 +35,27 @@ class Gate:
         """Where a room belongs; None where its patient, device or hospital isn't registered."""
         if room.patient_id is not None:
             patient = await self._registry.patient(room.patient_id)
-            return None if patient is None else Place(
-                kind=room.kind,
-                hospital_id=patient.hospital_id,
-                ward_id=patient.ward_id,
-                patient_id=patient.patient_id,
+            return (
+                None
+                if patient is None
+                else Place(
+                    kind=room.kind,
+                    hospital_id=patient.hospital_id,
+                    ward_id=patient.ward_id,
+                    patient_id=patient.patient_id,
+                )
             )
         if room.device is not None:
             device = await self._registry.device(room.device)
-            return None if device is None else Place(
-                kind=room.kind,
-                hospital_id=device.hospital_id,
-                ward_id=device.patient.ward_id if device.patient else None,
-                patient_id=device.patient.patient_id if device.patient else None,
+            return (
+                None
+                if device is None
+                else Place(
+                    kind=room.kind,
+                    hospital_id=device.hospital_id,
+                    ward_id=device.patient.ward_id if device.patient else None,
+                    patient_id=device.patient.patient_id if device.patient else None,
+                )
             )
         if room.hospital_id is not None:
             return await self._place_in_hospital(room)

@@ -9,19 +9,21 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, TypeAlias
 
 import jwt
 import msgspec
 
 from hub.auth.errors import Unauthenticated
 from hub.errors import ConfigurationError
-from vitals.identifiers import HospitalId, PatientId
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "JWT"
 MIN_SECRET_BYTES: Final = 32
 ALL: Final = "*"
+_ID: Final = "[A-Za-z0-9_.-]{1,64}"
+ScopeName: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^(\*|{_ID})\Z")]
+WardName: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^(\*|{_ID}:{_ID})\Z")]
 REQUIRED: Final = ("exp", "iat", "aud", "iss", "sub", "jti")
 
 
@@ -48,9 +50,9 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     exp: int
     roles: frozenset[Role]
-    hospitals: frozenset[HospitalId | Literal["*"]] = frozenset()
-    wards: frozenset[str] = frozenset()
-    patients: frozenset[PatientId | Literal["*"]] = frozenset()
+    hospitals: frozenset[ScopeName] = frozenset()
+    wards: frozenset[WardName] = frozenset()
+    patients: frozenset[ScopeName] = frozenset()
 
     @property
     def expires(self) -> datetime:

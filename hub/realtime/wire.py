@@ -7,6 +7,7 @@ frames go through the same transport, so order is kept. `scope["extensions"]["be
 
 from typing import Any, Final, Protocol
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -41,6 +42,13 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == 101:
             extensions: Any = self.scope["extensions"]
             extensions[EXTENSION] = self
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = (
+                True  # refused with a response; without this uvicorn logs each as the app's failure
+            )
 
     def data_received(self, data: bytes) -> None:
         self.last_received = self.loop.time()

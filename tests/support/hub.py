@@ -221,31 +221,36 @@ async def running_hub(folder: Path, redis_url: str, *, begin: bool = True, **cha
             judged_at=lambda: conditions["judged_at"],
         )
 
+    async with serving(settings, components) as (app, http):
+        await asyncio.wait_for(app.state.live.feed.wait_healthy(), WAIT_SECONDS)
+        yield LiveHub(
+            settings=settings,
+            secret=secret,
+            app=app,
+            owner=owners[0],
+            registry=registry,
+            http=http,
+            conditions=conditions,
+        )
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: HubSettings, components: Any) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+    """The app under uvicorn in this process, and a client for it."""
     app = create_app(settings, components)
-    serving = server(app, settings)
-    serving.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(serving._serve())
-    started = asyncio.create_task(_started(serving, task))
-    await started
+    running = server(app, settings)
+    task = asyncio.create_task(running._serve())
+    await _started(running, task)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}", timeout=WAIT_SECONDS) as http:
-            await asyncio.wait_for(app.state.live.feed.wait_healthy(), WAIT_SECONDS)
-            yield LiveHub(
-                settings=settings,
-                secret=secret,
-                app=app,
-                owner=owners[0],
-                registry=registry,
-                http=http,
-                conditions=conditions,
-            )
+            yield app, http
     finally:
-        serving.should_exit = True
+        running.should_exit = True
         await asyncio.wait_for(task, WAIT_SECONDS)
 
 
-async def _started(serving: Any, task: "asyncio.Task[None]") -> None:
+async def _started(running: Any, task: "asyncio.Task[None]") -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not serving.started:
+        while not running.started:
             assert not task.done(), task.exception()
             await asyncio.sleep(0.01)  # uvicorn has no event for it
