@@ -17,6 +17,7 @@ from edge_agent.outbox import Outbox, OutboxLimits
 from edge_agent.publisher import Link, Publisher
 from edge_agent.settings import GatewaySettings
 from edge_agent.supervisor import Supervisor, check_devices
+from edge_agent.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +58,8 @@ async def run(settings: GatewaySettings, *, stop: asyncio.Event, time: Time = RE
             expiring = tasks.create_task(_expire(outbox, time), name="outbox-expiry")
             supervising = tasks.create_task(supervisor.run(), name="devices")
             await stop.wait()
-            await _cancel(supervising)
-            for task in (publishing, reporting, expiring):
-                task.cancel()
+            await end(supervising)
+            await end(publishing, reporting, expiring)
 
 
 @asynccontextmanager
@@ -124,11 +124,6 @@ async def _expire(outbox: Outbox, time: Time) -> None:
         except OutboxFault:
             logger.debug("outbox: expiry waits for the disk")
         await time.sleep(EXPIRY_SECONDS)
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait((task,))
 
 
 def _version() -> str:

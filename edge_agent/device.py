@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 import msgspec
-from device_drivers.errors import CommandFailed, LinkLost, TransportError
 
+from device_drivers.errors import CommandFailed, LinkLost, TransportError
 from device_drivers.sessions import (
     CloseLink,
     Command,
@@ -197,7 +197,7 @@ class Device:
         limit = self._profile.stale_after_seconds
         if limit is not None and now - self._heard > limit:
             logger.warning("%s: silent for %.0f s on a standing link; connecting again", self._name, now - self._heard)
-            raise _Over(Occurrence.LOST, "silent")
+            raise _Over(Occurrence.ENDED if self._profile.sleeps else Occurrence.LOST, "silent")
 
     async def _perform_all(self, session: Session, link: Link, event: Event) -> None:
         """Carry out what the driver answers to `event`, and to what its commands bring about, in order."""
@@ -315,12 +315,14 @@ class Device:
 
 
 async def _pump(link: Link, inbox: "asyncio.Queue[Event | None]") -> None:
-    """Everything that the link gives, then None."""
+    """Everything that the link gives, then None, however it ends."""
     try:
         async for event in link.events():
             await inbox.put(event)
-    except LinkLost:
-        pass
+    except TransportError as error:
+        logger.debug("%s", error)
+    except Exception:
+        logger.exception("a link failed; it is closed and tried again")
     await inbox.put(None)
 
 

@@ -6,6 +6,7 @@ which says nothing of the hub.
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from vitals.identifiers import GatewayId
 KEEPALIVE_SECONDS: Final = 10
 """A broker that stands still is noticed within twice this."""
 ANSWER_SECONDS: Final = 10.0
+GOODBYE_SECONDS: Final = 1.0
 INCOMING_MESSAGES: Final = 1000
 """From the hub and not read yet; more are dropped, and asked for again by resending."""
 
@@ -45,12 +47,12 @@ class MqttLink:
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """QoS 1. Raises MqttUnavailable."""
-        with _translated():
+        async with _answered():
             await self._client.publish(topic, payload, qos=1, retain=retain)
 
     async def subscribe(self, topic: str) -> None:
         """QoS 1. Raises MqttUnavailable, also when the broker's access rules refuse."""
-        with _translated():
+        async with _answered():
             granted = await self._client.subscribe(topic, qos=1)
         if any(_refused(code) for code in granted):
             raise MqttUnavailable(f"the broker refused the subscription to {topic}; check its access rules")
@@ -68,33 +70,58 @@ async def connect(settings: MqttSettings, *, gateway: GatewayId, will: Will) -> 
     """Connect for as long as the context lasts. Raises MqttUnavailable, whose text names the broker."""
     where = f"{settings.host}:{settings.port}"
     try:
-        client = aiomqtt.Client(
-            settings.host,
-            settings.port,
-            identifier=gateway,
-            username=settings.username or gateway,
-            password=await asyncio.to_thread(_password, settings),
-            clean_session=True,
-            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
-            keepalive=KEEPALIVE_SECONDS,
-            timeout=ANSWER_SECONDS,
-            max_queued_incoming_messages=INCOMING_MESSAGES,
-            tls_context=await asyncio.to_thread(_tls, settings),
-            logger=_silent,
-            socket_options=[
-                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            ],  # else each batch waits 40 ms for a delayed ACK
-        )
-    except (OSError, ssl.SSLError) as error:
+        client = await _client(settings, gateway, will)
+    except OSError as error:
         raise MqttUnavailable(f"{where}: {error}") from error
-    entered = False
     try:
-        async with client:
-            entered = True
-            yield MqttLink(client)
-    except aiomqtt.MqttError as error:
-        doing = "link lost" if entered else "can't connect"
-        raise MqttUnavailable(f"{where}: {doing}: {error}") from error
+        try:
+            async with _answered():
+                await client.__aenter__()
+        except MqttUnavailable as error:
+            raise MqttUnavailable(f"{where}: can't connect: {error}") from error
+        yield MqttLink(client)
+    finally:
+        await _close(client)
+
+
+async def _client(settings: MqttSettings, gateway: GatewayId, will: Will) -> aiomqtt.Client:
+    """Not yet connected. Raises OSError for a file that can't be read, or holds no certificate."""
+    return aiomqtt.Client(
+        settings.host,
+        settings.port,
+        identifier=gateway,
+        username=settings.username or gateway,
+        password=await asyncio.to_thread(_password, settings),
+        clean_session=True,
+        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
+        keepalive=KEEPALIVE_SECONDS,
+        timeout=math.inf,  # see _answered
+        max_queued_incoming_messages=INCOMING_MESSAGES,
+        tls_context=await asyncio.to_thread(_tls, settings),
+        logger=_silent,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else each batch waits 40 ms for a delayed ACK
+    )
+
+
+async def _close(client: aiomqtt.Client) -> None:
+    """Take leave of the broker, also of one that never answered, for else its socket stays open."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await client.__aexit__(None, None, None)
+    except (aiomqtt.MqttError, TimeoutError):
+        pass
+
+
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    """A bounded wait for the broker. aiomqtt's own is `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes
+    together with the answer; the task then never ends."""
+    with _translated():
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
+        except TimeoutError:
+            raise MqttUnavailable(f"the broker didn't answer within {ANSWER_SECONDS:.0f} s") from None
 
 
 class _translated:  # noqa: N801 - reads as a word

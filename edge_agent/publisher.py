@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import Final, Protocol
 
+from edge_agent.backlog import BATCH_BYTES, Backlog
 from edge_agent.backoff import Backoff
 from edge_agent.errors import MqttUnavailable, OutboxFault
 from edge_agent.mqtt import Will
@@ -36,14 +36,11 @@ from vitals.topics import Channel, topic
 
 logger = logging.getLogger(__name__)
 
-BATCH_BYTES: Final = 240 * 1024
-"""Of entries; with the batch's own words it stays under the envelope's 256 KiB."""
 LIVE_SECONDS: Final = 30.0
 """What is older when a connection begins is the backlog's."""
 BACKLOG_IDLE_SECONDS: Final = 5.0
 """How often an idle backlog looks again."""
 GOODBYE_SECONDS: Final = 2.0
-NOTHING: Final = -1
 STEADY_SECONDS: Final = 10.0
 """A connection that held so long starts the back-off afresh."""
 
@@ -75,31 +72,15 @@ class LinkStatus:
     refused_messages: int = 0
 
 
-class _Source(Enum):
-    """What the backlog is made of, in the order in which it is sent."""
-
-    EVENTS = auto()
-    TOMBSTONES = auto()
-    READINGS = auto()
-
-
 @dataclass(slots=True, kw_only=True)
 class _Passage:
     """What belongs to one connection."""
 
     link: Link
-    window: Window = field(default_factory=Window)
-    room: asyncio.Event = field(default_factory=asyncio.Event)  # a batch was decided, or all are to be sent again
+    window: Window
+    backlog: Backlog
+    room: asyncio.Event = field(default_factory=asyncio.Event)  # something was decided
     owner: tuple[int, int] | None = None  # record epoch and token of the last greeting
-    passed: dict[_Source, int] = field(default_factory=lambda: dict.fromkeys(_Source, NOTHING))
-    rewound: int = 0
-    turn: int = 0  # rises with each `again`, so that what was read before it isn't taken for progress
-
-    def again(self) -> None:
-        """Read the backlog from its oldest entry."""
-        self.turn += 1
-        self.passed = dict.fromkeys(_Source, NOTHING)
-        self.room.set()
 
 
 class Publisher:
@@ -147,7 +128,8 @@ class Publisher:
             await link.publish(self._topic(Channel.STATE), self._state(session, online=True), retain=True)
             self._found(session)
             try:
-                await self._exchange(_Passage(link=link, rewound=self._outbox.rewound))
+                window = Window()
+                await self._exchange(_Passage(link=link, window=window, backlog=Backlog(self._outbox, window)))
             except asyncio.CancelledError:
                 await self._say_goodbye(link, session)
                 raise
@@ -173,9 +155,6 @@ class Publisher:
     async def _send_backlog(self, passage: _Passage) -> None:
         while True:
             await self._wait_for_room(passage, Lane.BACKLOG)
-            if passage.rewound != self._outbox.rewound:
-                passage.rewound = self._outbox.rewound
-                passage.again()
             rows = await self._next_backlog(passage)
             if not rows:
                 await self._backlog_may_have_grown(passage)
@@ -186,39 +165,14 @@ class Publisher:
             await self._sleep(len(rows) / self._rate)
 
     async def _next_backlog(self, passage: _Passage) -> list[Row]:
-        """The next batch of one epoch, by what matters most; empty when there is none, or the disk can't be read."""
         try:
-            for source in _Source:
-                if rows := await self._next_of(source, passage):
-                    return rows
-        except OutboxFault:
+            return await passage.backlog.next_batch()
+        except OutboxFault:  # the outbox shows it; the live lane goes on
             return []
-        return []
-
-    async def _next_of(self, source: "_Source", passage: _Passage) -> list[Row]:
-        """The next batch of one source that isn't on its way already."""
-        while True:
-            turn = passage.turn
-            rows = await self._read(source, after=passage.passed[source])
-            if turn != passage.turn:
-                continue
-            if not rows:
-                return []
-            batch = _cut(rows)
-            passage.passed[source] = batch[-1].id
-            if fresh := [row for row in batch if not passage.window.holds(row)]:
-                return fresh
-
-    async def _read(self, source: "_Source", *, after: int) -> list[Row]:
-        if source is _Source.TOMBSTONES:
-            return await self._outbox.owed_tombstones(after=after, limit=MAX_BATCH_ENTRIES)
-        kind = Kind.EVENT if source is _Source.EVENTS else Kind.READING
-        return await self._outbox.unsent(kind, after=after, before=self._outbox.live.floor, limit=MAX_BATCH_ENTRIES)
 
     async def _backlog_may_have_grown(self, passage: _Passage) -> None:
-        """Wait until told to begin again, or a while."""
-        passage.room.clear()
-        waiting = asyncio.ensure_future(passage.room.wait())
+        """Wait until it begins again, or a while."""
+        waiting = asyncio.ensure_future(passage.backlog.restarted.wait())
         sleeping = asyncio.ensure_future(self._sleep(BACKLOG_IDLE_SECONDS))
         try:
             await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
@@ -245,8 +199,10 @@ class Publisher:
             applied = await self._outbox.apply(word)
             if not applied.heeded:
                 continue
+            if applied.newer:
+                passage.backlog.again()
             if isinstance(word, Greeting):
-                self._greeted(passage, word, newer=applied.newer)
+                self._greeted(passage, word)
                 await self._name_record_epoch(passage)
             else:
                 self._answered(passage, word)
@@ -260,15 +216,16 @@ class Publisher:
             logger.warning("the hub set %d entries aside, the first for: %s", len(refused), word.rejected[0].reason)
         passage.room.set()
 
-    def _greeted(self, passage: _Passage, word: Greeting, *, newer: bool) -> None:
+    def _greeted(self, passage: _Passage, word: Greeting) -> None:
         """A new owner hears everything undecided again at once; one that repeats itself, only the record epoch."""
         for epoch, ranges in word.committed.items():
             self.status.entries_acknowledged += passage.window.decide(epoch, ranges)
         owner = word.record_epoch, word.token
-        if newer or owner != passage.owner:
+        if owner != passage.owner:
             passage.owner = owner
             passage.window.clear()
-            passage.again()
+            passage.backlog.again()
+            passage.room.set()
 
     async def _name_record_epoch(self, passage: _Passage) -> None:
         """Answer a greeting with a batch, which carries the record epoch, also when nothing is left to send.  # delivery rule 8"""
@@ -282,6 +239,7 @@ class Publisher:
             await passage.room.wait()
 
     async def _send_new(self, passage: _Passage, flight: Flight) -> None:
+        await self._wait_for_room(passage, flight.lane)
         passage.window.add(flight)
         await self._send(passage, flight)
 
@@ -347,16 +305,6 @@ def _flights(rows: Iterable[Row], *, epoch: str, lane: Lane) -> list[Flight]:
         for kind, channel in channels.items()
         if split[kind]
     ]
-
-
-def _cut(rows: list[Row]) -> list[Row]:
-    """The leading rows that one batch can carry: one epoch, a bounded size."""
-    size = 0
-    for index, row in enumerate(rows):
-        size += len(row.body) + 1
-        if row.epoch_number != rows[0].epoch_number or (index and size > BATCH_BYTES):
-            return rows[:index]
-    return rows
 
 
 def _first(group: BaseExceptionGroup[MqttUnavailable]) -> BaseException:

@@ -3,6 +3,7 @@
 Pure: time enters as seconds of a monotonic clock.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -61,13 +62,19 @@ class Window:
         return row.id in self._ids
 
     def decide(self, epoch: str, ranges: Iterable[Range]) -> int:
-        """Take out what the hub has decided; how many entries that were."""
-        wanted = list(ranges)
+        """Take out what the hub has decided, in ranges that don't overlap; how many entries that were."""
+        wanted = sorted(ranges)
+        firsts = [first for first, _ in wanted]
+
+        def is_decided(sequence: int) -> bool:
+            place = bisect_right(firsts, sequence) - 1
+            return place >= 0 and sequence <= wanted[place][1]
+
         decided = 0
         for flight in self.flights:
             if flight.epoch != epoch:
                 continue
-            gone = [sequence for sequence in flight.rows if any(first <= sequence <= last for first, last in wanted)]
+            gone = [sequence for sequence in flight.rows if is_decided(sequence)]
             for sequence in gone:
                 self._ids.discard(flight.rows.pop(sequence).id)
             decided += len(gone)

@@ -14,6 +14,7 @@ from edge_agent.mqtt import Will, connect
 from edge_agent.outbox import Outbox
 from edge_agent.publisher import Link, Publisher
 from edge_agent.settings import MqttSettings
+from edge_agent.tasks import end
 from tests.conftest import GATEWAY_PASSWORD, GATEWAYS
 from tests.edge_agent.hub import Hub, hub
 
@@ -73,7 +74,6 @@ def publish(mqtt_settings: MqttSettings) -> Publish:
         try:
             yield publisher
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
     return running

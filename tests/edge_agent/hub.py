@@ -1,6 +1,7 @@
 """A hub in small: keeps what it is sent, by (epoch, sequence), and answers as the delivery protocol says, or as a test wants."""
 
 import asyncio
+import math
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -101,12 +102,16 @@ class Hub:
 
 @asynccontextmanager
 async def hub(port: int) -> AsyncIterator[Hub]:
-    """A connected hub, subscribed to every gateway."""
+    """A connected hub, subscribed to every gateway.
+
+    No time-out of aiomqtt's: in Python 3.11 it can swallow a cancellation.
+    """
     async with aiomqtt.Client(
         "127.0.0.1",
         port,
         username="hub",
         password=HUB_PASSWORD,
+        timeout=math.inf,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     ) as client:
         for channel in (Channel.READINGS, Channel.EVENTS):
