@@ -10,7 +10,9 @@ import paho.mqtt.client as mqtt
 import psycopg
 import pytest
 from redis import Redis as RedisClient
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
+from redis.retry import Retry
 
 from bedside.services import locate as locating
 from bedside.services.dbus import dbus
@@ -29,7 +31,8 @@ def test_a_missing_program_says_what_to_type(monkeypatch):
 
 
 def test_redis_refuses_who_has_no_password(redis_server):
-    with RedisClient(port=redis_server.port) as client, pytest.raises(AuthenticationError):
+    stranger = RedisClient(port=redis_server.port, retry=Retry(NoBackoff(), 0))
+    with stranger as client, pytest.raises(AuthenticationError):
         client.ping()
 
 
