@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-BUFFER_LIMIT: Final = 4096
+BUFFER_LIMIT: Final = 16 * 1024
+"""Several reads of a line: a burst that follows the rest of a frame loses nothing."""
 REPORT_NOISE_BYTES: Final = 64
 """Noise of this length is said before a frame ends it."""
 
@@ -32,7 +33,7 @@ class Discarded:
 
 
 class FrameReader:
-    """Give it bytes with `receive_data`, then take `events`; the same bytes make the same events however they are cut."""
+    """Give it bytes with `receive_data`, then take `events`; the same bytes make the same frames however they are cut."""
 
     def __init__(self, measure: Measure, *, limit: int = BUFFER_LIMIT) -> None:
         self._measure = measure
