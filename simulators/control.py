@@ -1,0 +1,160 @@
+"""A socket in the state folder on which testers tell the ward what happens: a line of JSON in, a line of JSON out.
+
+    {"do": "measure", "device_id": "BP-101", "systolic": 150, "diastolic": 95, "pulse_rate": 80}
+    {"do": "measure", "device_id": "TH-101", "temperature": 38.4}
+    {"do": "see", "device_id": "OX-101", "spo2": 84, "pulse_rate": 120}     both null: no finger; neither: the recording again
+    {"do": "bytes", "device_id": …, "hex": "ff00…"}                         say just this, whatever it means
+    {"do": "fail", "device_id": "BP-101"}                                   a measurement that failed
+    {"do": "unplug" | "plug", "device_id": "OX-101"}
+    {"do": "lose_link", "device_id": "BP-101"}
+    {"do": "bluetoothd_dies" | "bluetoothd_returns"}
+
+The answer is {"ok": true} or {"ok": false, "error": …}.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from simulators.devices import Ward
+from simulators.errors import SimulatorError
+from simulators.oximeters import Pulse
+from simulators.peripherals.gatt import SUPERVISION_TIMEOUT
+from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer
+from simulators.serial_line import SerialLine
+
+Order = dict[str, Any]
+
+
+class OrderRefused(SimulatorError):
+    """The ward can't do that; the message says why."""
+
+
+async def serve_control(path: Path, ward: Ward) -> None:
+    """Serve until cancelled."""
+    await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(msgspec.json.encode(await _answer(ward, line)) + b"\n")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(converse, path)
+    async with server:
+        await server.serve_forever()
+
+
+async def order(path: Path, **order: object) -> None:
+    """Tell the ward at `path` to do something. Raises OrderRefused."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(msgspec.json.encode(order) + b"\n")
+    answer = msgspec.json.decode(await reader.readline())
+    writer.close()
+    await writer.wait_closed()
+    if not answer["ok"]:
+        raise OrderRefused(answer["error"])
+
+
+async def _answer(ward: Ward, line: bytes) -> dict[str, object]:
+    try:
+        asked = msgspec.json.decode(line, type=Order)
+        await _action(asked)(ward, asked)
+    except (msgspec.MsgspecError, OrderRefused, KeyError, ValueError, TypeError) as error:
+        return {"ok": False, "error": str(error)}
+    return {"ok": True}
+
+
+def _action(asked: Order) -> "Callable[[Ward, Order], Awaitable[None]]":
+    action = _ACTIONS.get(asked.get("do", ""))
+    if action is None:
+        raise OrderRefused(f"do: must be one of {', '.join(_ACTIONS)}")
+    return action
+
+
+async def _measure(ward: Ward, asked: Order) -> None:
+    match _spot_check(ward, asked):
+        case Cuff() as cuff:
+            cuff.measure(
+                asked["systolic"], asked["diastolic"], mean=asked.get("mean"), pulse_rate=asked.get("pulse_rate")
+            )
+        case Thermometer() as thermometer:
+            thermometer.measure(Decimal(str(asked["temperature"])))
+
+
+async def _fail(ward: Ward, asked: Order) -> None:
+    match _spot_check(ward, asked):
+        case Cuff() as cuff:
+            cuff.fail()
+        case _:
+            raise OrderRefused("only a cuff can fail a measurement")
+
+
+async def _bytes(ward: Ward, asked: Order) -> None:
+    data = bytes.fromhex(asked["hex"])
+    if asked["device_id"] in ward.oximeters:
+        _line(ward, asked).write(data)
+    else:
+        _spot_check(ward, asked).keep(data, None)
+
+
+async def _see(ward: Ward, asked: Order) -> None:
+    device_id = asked["device_id"]
+    _line(ward, asked)
+    if "spo2" in asked:
+        ward.forced[device_id] = Pulse(spo2=asked["spo2"], pulse_rate=asked.get("pulse_rate"))
+    else:
+        ward.forced.pop(device_id, None)
+
+
+async def _plug(ward: Ward, asked: Order) -> None:
+    _line(ward, asked).plug()
+
+
+async def _unplug(ward: Ward, asked: Order) -> None:
+    _line(ward, asked).unplug()
+
+
+async def _lose_link(ward: Ward, asked: Order) -> None:
+    await _spot_check(ward, asked).lose_link(SUPERVISION_TIMEOUT)
+
+
+async def _bluetoothd_dies(ward: Ward, asked: Order) -> None:
+    if ward.bluez is not None:
+        await ward.bluez.die()
+
+
+async def _bluetoothd_returns(ward: Ward, asked: Order) -> None:
+    if ward.bluez is not None:
+        await ward.bluez.revive()
+
+
+_ACTIONS: Final[dict[str, Callable[[Ward, Order], Awaitable[None]]]] = {
+    "measure": _measure,
+    "fail": _fail,
+    "bytes": _bytes,
+    "see": _see,
+    "plug": _plug,
+    "unplug": _unplug,
+    "lose_link": _lose_link,
+    "bluetoothd_dies": _bluetoothd_dies,
+    "bluetoothd_returns": _bluetoothd_returns,
+}
+
+
+def _spot_check(ward: Ward, asked: Order) -> SpotCheck:
+    found = ward.spot_checks.get(asked["device_id"])
+    if found is None:
+        raise OrderRefused(f"device_id: there are {', '.join(ward.spot_checks) or 'none over Bluetooth'}")
+    return found
+
+
+def _line(ward: Ward, asked: Order) -> SerialLine:
+    found = ward.oximeters.get(asked["device_id"])
+    if found is None:
+        raise OrderRefused(f"device_id: there are {', '.join(ward.oximeters)}")
+    return found.line

@@ -1,0 +1,28 @@
+"""What can go wrong in the simulators.
+
+SimulatorError
+├── InvalidPlan       ward.toml says something that can't be
+├── InvalidRecording  a recording can't be read
+├── LinkGone          a central left, or never confirmed
+└── BluetoothFailed   the simulated stack could not do what it was asked
+"""
+
+
+class SimulatorError(Exception):
+    """Root of the package's errors."""
+
+
+class InvalidPlan(SimulatorError):
+    pass
+
+
+class InvalidRecording(SimulatorError):
+    pass
+
+
+class LinkGone(SimulatorError):
+    pass
+
+
+class BluetoothFailed(SimulatorError):
+    pass

@@ -1,0 +1,164 @@
+"""Pulse oximeters on simulated serial lines: Contec V7.0, Nonin DF2, Nonin DF8.
+
+SpO2 and pulse come from a source of vital signs (a replay, or a test). The plethysmogram is generated from the pulse, not recorded.
+Frames are written fifteen times a second, several at a time, as a USB adapter would hand them over.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, Protocol
+
+from device_drivers import contec_v7, nonin_df2, nonin_df8
+from simulators.ledger import Ledger
+from simulators.serial_line import SerialLine
+
+WRITES_PER_SECOND: Final = 15
+CONTEC_KEEP_ALIVE_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What an oximeter sees at a moment; None where there is no finger."""
+
+    spo2: int | None
+    pulse_rate: int | None
+
+
+Source = Callable[[datetime], Pulse]
+
+
+class Oximeter(Protocol):
+    """A device on a line. `step` is called `WRITES_PER_SECOND` times a second."""
+
+    line: SerialLine
+
+    def step(self, now: datetime) -> None: ...
+
+
+def pleth(now: datetime, pulse_rate: int | None, top: int) -> int:
+    """A generated plethysmogram from 0 to `top`: a sharp rise, a slow fall and a notch, once a beat."""
+    if not pulse_rate:
+        return 0
+    phase = (now.timestamp() * pulse_rate / 60) % 1.0
+    wave = math.exp(-((phase - 0.18) ** 2) / 0.008) + 0.35 * math.exp(-((phase - 0.48) ** 2) / 0.012)
+    return round(min(wave, 1.0) * top)
+
+
+class Contec:
+    """CMS50D+: silent until asked, and again five seconds after the host's last word."""
+
+    FRAMES_PER_WRITE: Final = 4
+
+    def __init__(self, line: SerialLine, source: Source, clock: Callable[[], datetime]) -> None:
+        self.line = line
+        line._received = self._received
+        self._source = source
+        self._clock = clock
+        self._live_until: datetime | None = None
+        self._heard = bytearray()
+
+    def step(self, now: datetime) -> None:
+        self.line.read()
+        if self._live_until is None or now > self._live_until:
+            return
+        pulse = self._source(now)
+        self.line.write(b"".join(self._packet(now, pulse, place) for place in range(self.FRAMES_PER_WRITE)))
+
+    def _packet(self, now: datetime, pulse: Pulse, place: int) -> bytes:
+        at = now + timedelta(seconds=place / (WRITES_PER_SECOND * self.FRAMES_PER_WRITE))
+        finger = pulse.spo2 is not None
+        packet = contec_v7.LivePacket(
+            spo2=pulse.spo2,
+            pulse_rate=pulse.pulse_rate,
+            perfusion_index=Decimal("2.5") if finger else None,
+            waveform=pleth(at, pulse.pulse_rate, 100) if finger else 0x40,
+            bargraph=8 if finger else 0,
+            signal_strength=8 if finger else 0,
+            probe_error=not finger,
+        )
+        return bytes(packet)
+
+    def _received(self, data: bytes) -> None:
+        self._heard += data
+        while (start := self._heard.find(0x7D)) >= 0 and len(self._heard) - start >= 9:
+            self._obey(bytes(self._heard[start : start + 9]))
+            del self._heard[: start + 9]
+        del self._heard[:-9]
+
+    def _obey(self, packet: bytes) -> None:
+        command = contec_v7.parse_control(packet)
+        alive = self._clock() + timedelta(seconds=CONTEC_KEEP_ALIVE_SECONDS)
+        if command == contec_v7.ControlCommand.START_LIVE or (
+            command == contec_v7.ControlCommand.KEEP_ALIVE and self._live_until is not None
+        ):
+            self._live_until = alive
+        elif command == contec_v7.ControlCommand.STOP_LIVE:
+            self._live_until = None
+
+
+class NoninDF2:
+    """75 frames a second; five a write, a packet every fifth write."""
+
+    def __init__(self, line: SerialLine, source: Source) -> None:
+        self.line = line
+        self._source = source
+        self._frames: list[bytes] = []
+
+    def step(self, now: datetime) -> None:
+        if not self._frames:
+            self._frames = [bytes(frame) for frame in self._packet(now).frames()]
+        self.line.write(b"".join(self._frames[:5]))
+        del self._frames[:5]
+
+    def _packet(self, now: datetime) -> nonin_df2.Packet:
+        pulse = self._source(now)
+        finger = pulse.spo2 is not None
+        status = nonin_df2.Status.GREEN if finger else nonin_df2.Status.SENSOR_ALARM | nonin_df2.Status.OUT_OF_TRACK
+        times = (now + timedelta(seconds=place / nonin_df2.FRAMES_PER_SECOND) for place in range(25))
+        return nonin_df2.Packet(
+            hr=pulse.pulse_rate,
+            hr_d=pulse.pulse_rate,
+            e_hr=pulse.pulse_rate,
+            e_hr_d=pulse.pulse_rate,
+            spo2=pulse.spo2,
+            spo2_d=pulse.spo2,
+            spo2_fast=pulse.spo2,
+            spo2_bb=pulse.spo2,
+            e_spo2=pulse.spo2,
+            e_spo2_d=pulse.spo2,
+            srev=0x30,
+            timer=int(now.timestamp() * 3) & 0x3FFF,
+            smartpoint=finger,
+            low_battery=False,
+            status=status,
+            pleth=tuple(pleth(at, pulse.pulse_rate, 250) for at in times),
+        )
+
+
+class NoninDF8:
+    """Four bytes once a second. With a ledger each of them is noted, which makes it the witness of the fault tests."""
+
+    def __init__(self, line: SerialLine, source: Source, *, device_id: str, ledger: Ledger) -> None:
+        self.line = line
+        self._source = source
+        self._device_id = device_id
+        self._ledger = ledger
+        self._due: datetime | None = None
+
+    def step(self, now: datetime) -> None:
+        if self._due is not None and now < self._due:
+            return
+        self._due = (self._due or now) + timedelta(seconds=1)
+        if self._due < now:
+            self._due = now + timedelta(seconds=1)
+        pulse = self._source(now)
+        if pulse.spo2 is None or pulse.pulse_rate is None:
+            self.line.write(bytes(nonin_df8.DataFrame(hr=None, spo2=None, sensor_alarm=True)))
+            return
+        numbers = {"spo2": float(pulse.spo2), "oximeter_pulse_rate": float(pulse.pulse_rate)}
+        entry = self._ledger.made(self._device_id, now, numbers)
+        if self.line.write(bytes(nonin_df8.DataFrame(hr=pulse.pulse_rate, spo2=pulse.spo2))):
+            self._ledger.heard(entry, now)

@@ -1,0 +1,1 @@
+"""Simulated Bluetooth LE devices, with the encoders of `device_drivers`."""

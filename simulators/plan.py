@@ -1,0 +1,108 @@
+"""The plan of a simulated ward: beds, patients, devices, and which recording each bed replays. `ward.toml` holds one."""
+
+import tomllib
+from enum import StrEnum, unique
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from simulators.errors import InvalidPlan
+from vitals.identifiers import BedId, DeviceId, DeviceType, HospitalId, PatientId, WardId
+
+GUIDE_HOSPITAL: Final[HospitalId] = "507f1f77bcf86cd799439012"
+GUIDE_PATIENT: Final[PatientId] = "507f1f77bcf86cd799439011"
+SPEED: Final = 240.0
+"""Recorded seconds a second: an hour of an intensive-care stay in fifteen seconds."""
+
+
+@unique
+class Model(StrEnum):
+    """What a simulated device is; each is read by the driver of the same key."""
+
+    CUFF = "sig-blood-pressure"
+    THERMOMETER = "sig-health-thermometer"
+    CONTEC = "contec-v7"
+    NONIN_DF2 = "nonin-df2"
+    NONIN_DF8 = "nonin-df8"
+
+
+TYPES: Final = {
+    Model.CUFF: DeviceType.BLOOD_PRESSURE_MONITOR,
+    Model.THERMOMETER: DeviceType.THERMOMETER,
+    Model.CONTEC: DeviceType.PULSE_OXIMETER,
+    Model.NONIN_DF2: DeviceType.PULSE_OXIMETER,
+    Model.NONIN_DF8: DeviceType.PULSE_OXIMETER,
+}
+BLUETOOTH: Final = frozenset({Model.CUFF, Model.THERMOMETER})
+
+
+class PlannedDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`address` for Bluetooth models: a static random one, whose two top bits are set."""
+
+    device_id: DeviceId
+    model: Model
+    address: str | None = None
+
+    @property
+    def device_type(self) -> DeviceType:
+        return TYPES[self.model]
+
+    @property
+    def transport(self) -> str:
+        return "ble" if self.model in BLUETOOTH else "serial"
+
+
+class PlannedBed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bed, who lies in it, and the stay that the devices there replay from `position_seconds` on."""
+
+    bed: BedId
+    patient_id: PatientId
+    stay: str
+    devices: tuple[PlannedDevice, ...]
+    position_seconds: float = 0.0
+
+
+class WardPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A ward. `speed` is recorded seconds a second."""
+
+    hospital_id: HospitalId
+    ward_id: WardId
+    beds: tuple[PlannedBed, ...]
+    speed: Annotated[float, msgspec.Meta(gt=0)] = SPEED
+
+
+_STAYS: Final = (
+    (GUIDE_PATIENT, "27411876", 20_000.0),
+    ("507f1f77bcf86cd799439021", "21027282", 40_000.0),
+    ("507f1f77bcf86cd799439022", "28258130", 30_000.0),
+    ("507f1f77bcf86cd799439023", "20214994", 25_000.0),
+    ("507f1f77bcf86cd799439024", "29974575", 15_000.0),
+)
+_OXIMETERS: Final = (Model.CONTEC, Model.NONIN_DF2, Model.NONIN_DF8)
+
+
+def default_plan() -> WardPlan:
+    """Five beds, each with a cuff, a thermometer and an oximeter; the guide's own patient in the first."""
+    beds = tuple(
+        PlannedBed(bed=str(101 + place), patient_id=patient, stay=stay, position_seconds=start, devices=_devices(place))
+        for place, (patient, stay, start) in enumerate(_STAYS)
+    )
+    return WardPlan(hospital_id=GUIDE_HOSPITAL, ward_id="icu", beds=beds)
+
+
+def load_plan(path: Path) -> WardPlan:
+    """Read a plan. Raises InvalidPlan, which names file and place."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), WardPlan)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise InvalidPlan(f"{path.name}: {error}") from error
+
+
+def _devices(place: int) -> tuple[PlannedDevice, ...]:
+    number = 101 + place
+    return (
+        PlannedDevice(device_id=f"BP-{number}", model=Model.CUFF, address=f"C0:00:00:00:01:{place:02X}"),
+        PlannedDevice(device_id=f"TH-{number}", model=Model.THERMOMETER, address=f"C0:00:00:00:02:{place:02X}"),
+        PlannedDevice(device_id=f"OX-{number}", model=_OXIMETERS[place % len(_OXIMETERS)]),
+    )

@@ -1,0 +1,1 @@
+"""Recordings of real patients that the simulated ward replays; `README.md` says whose they are."""

@@ -1,0 +1,107 @@
+"""The simulated ward: every planned device, on one virtual radio and on serial lines, in one process and one task group.
+
+Where there is no message bus for the simulated BlueZ only the serial half runs.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from simulators.control import serve_control
+from simulators.devices import Ward
+from simulators.ledger import Ledger
+from simulators.oximeters import WRITES_PER_SECOND, Contec, NoninDF2, NoninDF8, Oximeter, Pulse, Source
+from simulators.plan import Model, PlannedDevice, WardPlan
+from simulators.recording import Replay, load
+from simulators.serial_line import SerialLine
+
+LEDGER: Final = "ledger.jsonl"
+CONTROL: Final = "control.sock"
+
+
+def tty_path(state: Path, device_id: str) -> Path:
+    """Where a simulated serial device's port appears."""
+    return state / "tty" / device_id
+
+
+async def run(
+    plan: WardPlan,
+    *,
+    state: Path,
+    bus_address: str | None,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    started: datetime,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Run until `stop`. `started` is when every replay stood at its bed's position; `ready` is called when all devices are there."""
+    ledger = Ledger(state / LEDGER)
+    replays = {
+        bed.bed: Replay(
+            recording=load(bed.stay), started=started, speed=plan.speed, position_seconds=bed.position_seconds
+        )
+        for bed in plan.beds
+    }
+    ward = Ward()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = []
+            for bed in plan.beds:
+                for device in bed.devices:
+                    if device.transport == "serial":
+                        ward.oximeters[device.device_id] = _oximeter(
+                            ward, state, device, replays[bed.bed], ledger, clock
+                        )
+            running.append(tasks.create_task(_step_for_ever(ward, clock), name="oximeters"))
+            if bus_address is not None:
+                from simulators.bluetooth import start_bluetooth  # noqa: PLC0415 - where D-Bus can't run it can't be imported
+
+                running += await start_bluetooth(tasks, plan, replays, ward, ledger, bus_address, clock)
+            running.append(tasks.create_task(serve_control(state / CONTROL, ward), name="control"))
+            ready()
+            await stop.wait()
+            for task in running:
+                task.cancel()
+    finally:
+        for oximeter in ward.oximeters.values():
+            oximeter.line.unplug()
+        ledger.close()
+
+
+def _oximeter(
+    ward: Ward, state: Path, device: PlannedDevice, replay: Replay, ledger: Ledger, clock: Callable[[], datetime]
+) -> Oximeter:
+    line = SerialLine(tty_path(state, device.device_id))
+    source = _source(ward, device.device_id, replay)
+    line.plug()
+    match device.model:
+        case Model.CONTEC:
+            return Contec(line, source, clock)
+        case Model.NONIN_DF2:
+            return NoninDF2(line, source)
+        case _:
+            return NoninDF8(line, source, device_id=device.device_id, ledger=ledger)
+
+
+def _source(ward: Ward, device_id: str, replay: Replay) -> Source:
+    """What the oximeter sees: what a tester has set, else the recording."""
+
+    def look(now: datetime) -> Pulse:
+        if forced := ward.forced.get(device_id):
+            return forced
+        return Pulse(spo2=replay.latest("spo2", now), pulse_rate=replay.latest("heart_rate", now))
+
+    return look
+
+
+async def _step_for_ever(ward: Ward, clock: Callable[[], datetime]) -> None:
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        now = clock()
+        for oximeter in ward.oximeters.values():
+            oximeter.step(now)
+        due = max(due + 1 / WRITES_PER_SECOND, loop.time() - 1)
+        await asyncio.sleep(max(0.0, due - loop.time()))
