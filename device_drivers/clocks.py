@@ -5,7 +5,7 @@ we were not listening. A measurement whose own time, so corrected, is within `LI
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from device_drivers.date_time import DateTime
@@ -22,14 +22,17 @@ class Placed:
     uncertain: bool
 
 
-def offset_of(device_clock: DateTime, at: datetime, zone: tzinfo) -> timedelta | None:
-    """What to add to the device's time, taken as `zone`'s, to have ours; None for a clock that is not set."""
+def offset_of(device_clock: DateTime, at: datetime) -> timedelta | None:
+    """What to add to the device's time to have ours in UTC; None for a clock that is not set.
+
+    Taken without zones: between two settings the device's clock runs on, through a change of summer time as through any other hour.
+    """
     moment = device_clock.moment
-    return None if moment is None else at - moment.replace(tzinfo=zone)
+    return None if moment is None else at.astimezone(UTC).replace(tzinfo=None) - moment
 
 
 def place(timestamp: DateTime | None, *, at: datetime, zone: tzinfo, offset: timedelta | None) -> Placed:
-    """When a measurement that arrived `at` was made.
+    """When a measurement that arrived `at` was made; `zone` is taken to be the device's where there is no offset.
 
     Without a device time it is live. With one that lies apart from now, and no offset, it is stored and its time uncertain.
     """
@@ -38,9 +41,12 @@ def place(timestamp: DateTime | None, *, at: datetime, zone: tzinfo, offset: tim
         return Placed(measured=at, stored=False, uncertain=False)
     if moment is None:
         return Placed(measured=at, stored=False, uncertain=True)
-    own = moment.replace(tzinfo=zone)
-    measured = own + offset if offset is not None else own
-    if abs(at - measured) <= LIVE_WINDOW:
+    try:
+        measured = moment.replace(tzinfo=zone) if offset is None else (moment + offset).replace(tzinfo=UTC)
+        apart = abs(at - measured)
+    except OverflowError:  # a year that only a broken clock has
+        return Placed(measured=at, stored=True, uncertain=True)
+    if apart <= LIVE_WINDOW:
         return Placed(measured=at, stored=False, uncertain=False)
     if offset is None or measured > at:
         return Placed(measured=at, stored=True, uncertain=True)

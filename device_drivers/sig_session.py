@@ -115,7 +115,7 @@ class Session:
             device_clock = fields.current_time().date_time if whole else fields.date_time()
         except Undecodable as refusal:
             return [ReportRefused(at=event.at, reason=refusal.reason, discarded=len(event.data))]
-        self._offset = offset_of(device_clock, event.at, zone)
+        self._offset = offset_of(device_clock, event.at)
         if not self._context.options.get("set_time", True):
             return []
         ours = event.at.astimezone(zone)

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
-from device_drivers import contec_v7, nonin_df2, nonin_df8
+from device_drivers import contec_v7, nonin_df8
 from device_drivers.sessions import LinkEstablished, ReportStatus, SendBytes, TimePassed
 from tests.device_drivers.samples import NOON, OXIMETER, after, context, feed, readings
 from tests.device_drivers.test_streams import live
@@ -89,7 +90,7 @@ def test_a_contec_is_asked_for_live_packets_and_kept_awake():
         feed(session, live(95), at=after(passed))
         said += [(passed, command) for command in session.handle(TimePassed(at=after(passed)))]
     assert [command for _, command in said] == [SendBytes(data=bytes.fromhex("7d81af808080808080"))] * 5
-    gaps = [later - earlier for (earlier, _), (later, _) in zip(said, said[1:], strict=False)]
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(said)]
     assert max(timedelta(seconds=gap) for gap in gaps) < timedelta(seconds=5)
 
 

@@ -1,0 +1,35 @@
+"""Which driver takes which device."""
+
+import pytest
+
+from device_drivers.errors import UnknownDriver
+from device_drivers.registry import DRIVERS, Transport, driver, drivers_for
+from device_drivers.transports.link import Advertisement
+from device_drivers.uuids import BLOOD_PRESSURE_SERVICE, HEALTH_THERMOMETER_SERVICE
+
+
+def advertisement(*services: str) -> Advertisement:
+    return Advertisement(address="00:11:22:33:44:55", name=None, services=frozenset(services))
+
+
+def test_a_device_is_known_by_the_service_that_it_advertises():
+    assert [taken.key for taken in drivers_for(advertisement(BLOOD_PRESSURE_SERVICE))] == ["sig-blood-pressure"]
+    assert drivers_for(advertisement()) == ()
+
+
+def test_a_device_that_several_drivers_would_take_shows_them_all():
+    both = drivers_for(advertisement(BLOOD_PRESSURE_SERVICE, HEALTH_THERMOMETER_SERVICE))
+    assert {taken.key for taken in both} == {"sig-blood-pressure", "sig-health-thermometer"}
+
+
+def test_an_unknown_key_names_those_there_are():
+    with pytest.raises(UnknownDriver, match="contec-v7"):
+        driver("contec-v8")
+
+
+@pytest.mark.parametrize("key", DRIVERS)
+def test_every_driver_says_what_its_transport_needs(key):
+    found = driver(key)
+    assert found.verified
+    assert bool(found.services) is (found.transport is Transport.BLE)
+    assert bool(found.serial) is (found.transport is Transport.SERIAL)
