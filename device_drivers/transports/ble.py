@@ -67,7 +67,7 @@ class Bluetooth:
     def __init__(self) -> None:
         self._devices: dict[str, BLEDevice] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self._listeners: set[asyncio.Queue[Advertisement]] = set()
+        self._listeners: set[asyncio.Queue[Advertisement | None]] = set()
         self._links: set[BleLink] = set()
         self._scanner: BleakScanner | None = None
         self._scanning = asyncio.Lock()
@@ -104,12 +104,13 @@ class Bluetooth:
 
     async def advertisements(self) -> AsyncIterator[Advertisement]:
         """Everything that advertises, as it is heard, without end. Raises BluetoothUnavailable."""
-        heard: asyncio.Queue[Advertisement] = asyncio.Queue(ADVERTISEMENT_QUEUE)
+        heard: asyncio.Queue[Advertisement | None] = asyncio.Queue(ADVERTISEMENT_QUEUE + 1)
         self._listeners.add(heard)
         try:
             await self._scan()
-            while True:
-                yield await heard.get()
+            while (advertisement := await heard.get()) is not None:
+                yield advertisement
+            raise BluetoothUnavailable("bluetoothd has gone")
         finally:
             self._listeners.discard(heard)
             if not self._waiting and not self._listeners:
@@ -170,7 +171,7 @@ class Bluetooth:
                 rssi=data.rssi,
             )
             for listener in self._listeners:
-                if not listener.full():
+                if listener.qsize() < ADVERTISEMENT_QUEUE:
                     listener.put_nowait(advertisement)
 
     def _forget(self, address: str, seen: "asyncio.Future[None]") -> None:
@@ -190,6 +191,9 @@ class Bluetooth:
             for seen in futures:
                 if not seen.done():
                     seen.set_exception(BluetoothUnavailable("bluetoothd has gone"))
+        for listener in self._listeners:
+            if not listener.full():
+                listener.put_nowait(None)
 
 
 class BleLink:
