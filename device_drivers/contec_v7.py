@@ -23,6 +23,7 @@ from device_drivers.sessions import (
     Event,
     LinkEstablished,
     ReportRefused,
+    ReportStatus,
     SendBytes,
     SessionContext,
     TimePassed,
@@ -54,6 +55,8 @@ PACKET_LENGTHS: Final = MappingProxyType(
 """Packet types of the device, and the whole length of each."""
 
 LIVE: Final = 0x01
+FEEDBACK: Final = 0x0B
+DISCONNECT: Final = 0x0D
 _CONTROL: Final = 0x7D
 _INVALID_PULSE: Final = 0xFF
 _INVALID_SPO2: Final = 0x7F
@@ -204,6 +207,20 @@ def frame_reader() -> FrameReader:
     return FrameReader(_measure)
 
 
+FAULTS: Final = MappingProxyType(
+    {1: "shut_down", 2: "user_changed", 3: "recording", 4: "delete_failed", 5: "command_unsupported"}
+)
+"""Why the device did not carry out a command, by the second data byte of its feedback; 0 says that it did."""
+
+
+def parse_feedback(packet: bytes) -> tuple[int, str | None]:
+    """The command that the device answers, and the fault; None where there is none. Raises Truncated."""
+    if len(packet) < PACKET_LENGTHS[FEEDBACK]:
+        raise Truncated(PACKET_LENGTHS[FEEDBACK], len(packet))
+    command, reason = unpack(packet[: PACKET_LENGTHS[FEEDBACK]])
+    return command, FAULTS.get(reason, "refused_by_device") if reason else None
+
+
 class Session:
     """Asks for live packets, keeps the oximeter awake, and delivers one reading a second."""
 
@@ -213,6 +230,7 @@ class Session:
         self._cadence = Cadence()
         self._said: datetime | None = None
         self._heard: datetime | None = None
+        self._faulty = False
 
     def handle(self, event: Event) -> list[Command]:
         match event:
@@ -239,8 +257,19 @@ class Session:
             match found:
                 case Discarded():
                     yield ReportRefused(at=at, reason="not_a_packet", discarded=found.count)
+                case Frame() if found.data[0] == FEEDBACK:
+                    _, fault = parse_feedback(found.data)
+                    if fault is not None:
+                        self._faulty = True
+                        yield ReportStatus(at=at, faults=(fault,))
+                case Frame() if found.data[0] == DISCONNECT:
+                    self._faulty = True
+                    yield ReportStatus(at=at, faults=("disconnected_by_device",))
                 case Frame() if found.data[0] == LIVE:
                     self._heard = at
+                    if self._faulty:
+                        self._faulty = False
+                        yield ReportStatus(at=at)
                     packet = LivePacket.from_bytes(found.data)
                     if self._cadence.decides(at, (packet.probe_error, packet.searching, packet.search_too_long)):
                         yield Deliver(readings=(packet.reading(self._device, raw=found.data, at=at),))

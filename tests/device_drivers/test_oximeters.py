@@ -103,3 +103,25 @@ def test_a_contec_that_fell_silent_is_asked_again():
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 255, 256, 510])
 def test_a_nonins_nine_bit_rate_survives(number):
     assert nonin_df8.DataFrame.from_bytes(bytes(nonin_df8.DataFrame(hr=number, spo2=97))).hr == number
+
+
+@pytest.mark.parametrize(
+    ("packet", "faults"),
+    [
+        (contec_v7.pack(contec_v7.FEEDBACK, (0xA1, 0)), []),
+        (contec_v7.pack(contec_v7.FEEDBACK, (0xA1, 3)), [("recording",)]),
+        (contec_v7.pack(contec_v7.FEEDBACK, (0xA1, 0xFF)), [("refused_by_device",)]),
+        (contec_v7.pack(contec_v7.DISCONNECT, (0,)), [("disconnected_by_device",)]),
+    ],
+)
+def test_a_contec_that_refuses_or_leaves_says_why(packet, faults):
+    commands = feed(contec_v7.Session(context()), packet)
+    assert [command.faults for command in commands if isinstance(command, ReportStatus)] == faults
+    assert len(commands) == len(faults)
+
+
+def test_live_packets_end_a_fault():
+    session = contec_v7.Session(context())
+    feed(session, contec_v7.pack(contec_v7.FEEDBACK, (0xA1, 3)))
+    said = [command for command in feed(session, live(95), live(95)) if isinstance(command, ReportStatus)]
+    assert said == [ReportStatus(at=NOON)]
