@@ -7,14 +7,16 @@ from typing import Final
 
 from simulators.bluez.stack import SimulatedBlueZ
 from simulators.devices import Ward
+from simulators.errors import BluetoothFailed
 from simulators.ledger import Ledger
 from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer
 from simulators.plan import Model, PlannedDevice, WardPlan
 from simulators.radio import Radio
-from simulators.recording import Charted, Replay
+from simulators.recording import Charted
+from simulators.replay import Replay
 
 FIRST_SECONDS: Final = 2.0
-"""So soon after the start each device measures once, so that a ward does not begin empty."""
+"""So soon after the start each device says what was charted last, so that a ward does not begin empty."""
 
 
 async def start_bluetooth(
@@ -26,10 +28,13 @@ async def start_bluetooth(
     bus_address: str,
     clock: Callable[[], datetime],
 ) -> "list[asyncio.Task[None]]":
-    """Start everything; the tasks that keep it going."""
+    """Start everything; the tasks that keep it going. Raises BluetoothFailed where there is no bus."""
     radio = Radio()
     ward.bluez = SimulatedBlueZ(radio, bus_address)
-    await ward.bluez.start()
+    try:
+        await ward.bluez.start()
+    except OSError as error:
+        raise BluetoothFailed(f"no message bus answers at {bus_address}: {error}") from error
     running: list[asyncio.Task[None]] = []
     for bed in plan.beds:
         for device in bed.devices:
@@ -48,14 +53,18 @@ def _device(radio: Radio, device: PlannedDevice, ledger: Ledger, clock: Callable
 
 
 async def _measure_for_ever(spot_check: SpotCheck, replay: Replay, clock: Callable[[], datetime]) -> None:
-    """Measure soon after the start, and then whenever the recording has a value."""
+    """Say the last value soon after the start, and then measure whenever the recording has one; what was slept over is left out."""
     name = "systolic" if isinstance(spot_check, Cuff) else "temperature"
-    seconds, row = replay.next_after(name, clock())
-    await asyncio.sleep(min(seconds, FIRST_SECONDS))
+    place = replay.place(clock())
+    if charted := replay.last_charted(name, place):
+        await asyncio.sleep(FIRST_SECONDS)
+        _measure(spot_check, charted)
     while True:
+        place, row = replay.next_after(name, place)
+        await asyncio.sleep(max(0.0, replay.seconds_until(place, clock())))
+        while (following := replay.next_after(name, place))[0] <= replay.place(clock()):
+            place, row = following
         _measure(spot_check, row)
-        seconds, row = replay.next_after(name, clock())
-        await asyncio.sleep(seconds)
 
 
 def _measure(spot_check: SpotCheck, row: Charted) -> None:

@@ -1,9 +1,11 @@
 """A socket in the state folder on which testers tell the ward what happens: a line of JSON in, a line of JSON out.
 
-    {"do": "measure", "device_id": "BP-101", "systolic": 150, "diastolic": 95, "pulse_rate": 80}
+    {"do": "measure", "device_id": "BP-101", "systolic": 150, "diastolic": 95, "pulse_rate": 80}     also mean, status, user_id
     {"do": "measure", "device_id": "TH-101", "temperature": 38.4}
-    {"do": "see", "device_id": "OX-101", "spo2": 84, "pulse_rate": 120}     both null: no finger; neither: the recording again
+    {"do": "see", "device_id": "OX-101", "spo2": 84, "pulse_rate": 120}     without numbers: the recording again
+    {"do": "finger_off" | "finger_on", "device_id": "OX-101"}
     {"do": "bytes", "device_id": …, "hex": "ff00…"}                         say just this, whatever it means
+    {"do": "spoil", "device_id": …, "fault": "garbage"}                     or truncated, oversized, mid_frame: damage what is said next
     {"do": "fail", "device_id": "BP-101"}                                   a measurement that failed
     {"do": "unplug" | "plug", "device_id": "OX-101"}
     {"do": "lose_link", "device_id": "BP-101"}
@@ -13,19 +15,28 @@ The answer is {"ok": true} or {"ok": false, "error": …}.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from device_drivers.blood_pressure import Status
 from simulators.devices import Ward
 from simulators.errors import SimulatorError
+from simulators.faults import Fault, spoiled
 from simulators.oximeters import Pulse
 from simulators.peripherals.gatt import SUPERVISION_TIMEOUT
 from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer
+from simulators.plan import PlannedOrder
 from simulators.serial_line import SerialLine
+
+if TYPE_CHECKING:
+    from simulators.bluez.stack import SimulatedBlueZ
+
+log = logging.getLogger(__name__)
 
 Order = dict[str, Any]
 
@@ -60,12 +71,25 @@ async def order(path: Path, **order: object) -> None:
         raise OrderRefused(answer["error"])
 
 
+async def follow_orders(ward: Ward, planned: PlannedOrder) -> None:
+    """Carry out what the plan says, when it says so; what can't be done (Bluetooth is away) is logged."""
+    seconds: float | None = planned.after_seconds
+    while seconds is not None:
+        await asyncio.sleep(seconds)
+        answer = await _answer(ward, msgspec.json.encode(planned.order))
+        if not answer["ok"]:
+            log.warning("the plan's %s: %s", planned.order.get("do"), answer["error"])
+        seconds = planned.every_seconds
+
+
 async def _answer(ward: Ward, line: bytes) -> dict[str, object]:
     try:
         asked = msgspec.json.decode(line, type=Order)
         await _action(asked)(ward, asked)
-    except (msgspec.MsgspecError, OrderRefused, KeyError, ValueError, TypeError) as error:
-        return {"ok": False, "error": str(error)}
+    except KeyError as error:
+        return {"ok": False, "error": f"{error.args[0]}: is missing"}
+    except (msgspec.MsgspecError, SimulatorError, ValueError, TypeError, ArithmeticError) as error:
+        return {"ok": False, "error": str(error) or type(error).__name__}
     return {"ok": True}
 
 
@@ -80,7 +104,12 @@ async def _measure(ward: Ward, asked: Order) -> None:
     match _spot_check(ward, asked):
         case Cuff() as cuff:
             cuff.measure(
-                asked["systolic"], asked["diastolic"], mean=asked.get("mean"), pulse_rate=asked.get("pulse_rate")
+                asked["systolic"],
+                asked["diastolic"],
+                mean=asked.get("mean"),
+                pulse_rate=asked.get("pulse_rate"),
+                status=Status(asked.get("status", 0)),
+                user_id=asked.get("user_id"),
             )
         case Thermometer() as thermometer:
             thermometer.measure(Decimal(str(asked["temperature"])))
@@ -111,6 +140,24 @@ async def _see(ward: Ward, asked: Order) -> None:
         ward.forced.pop(device_id, None)
 
 
+async def _finger_off(ward: Ward, asked: Order) -> None:
+    _line(ward, asked)
+    ward.forced[asked["device_id"]] = Pulse(spo2=None, pulse_rate=None)
+
+
+async def _finger_on(ward: Ward, asked: Order) -> None:
+    _line(ward, asked)
+    ward.forced.pop(asked["device_id"], None)
+
+
+async def _spoil(ward: Ward, asked: Order) -> None:
+    fault = Fault(asked["fault"])
+    if asked["device_id"] in ward.oximeters:
+        _line(ward, asked).spoil_next(lambda data: spoiled(data, fault, ward.random))
+    else:
+        _spot_check(ward, asked).spoil(fault, ward.random)
+
+
 async def _plug(ward: Ward, asked: Order) -> None:
     _line(ward, asked).plug()
 
@@ -124,13 +171,11 @@ async def _lose_link(ward: Ward, asked: Order) -> None:
 
 
 async def _bluetoothd_dies(ward: Ward, asked: Order) -> None:
-    if ward.bluez is not None:
-        await ward.bluez.die()
+    await _bluez(ward).die()
 
 
 async def _bluetoothd_returns(ward: Ward, asked: Order) -> None:
-    if ward.bluez is not None:
-        await ward.bluez.revive()
+    await _bluez(ward).revive()
 
 
 _ACTIONS: Final[dict[str, Callable[[Ward, Order], Awaitable[None]]]] = {
@@ -138,12 +183,21 @@ _ACTIONS: Final[dict[str, Callable[[Ward, Order], Awaitable[None]]]] = {
     "fail": _fail,
     "bytes": _bytes,
     "see": _see,
+    "finger_off": _finger_off,
+    "finger_on": _finger_on,
+    "spoil": _spoil,
     "plug": _plug,
     "unplug": _unplug,
     "lose_link": _lose_link,
     "bluetoothd_dies": _bluetoothd_dies,
     "bluetoothd_returns": _bluetoothd_returns,
 }
+
+
+def _bluez(ward: Ward) -> "SimulatedBlueZ":
+    if ward.bluez is None:
+        raise OrderRefused("this ward runs without Bluetooth")
+    return ward.bluez
 
 
 def _spot_check(ward: Ward, asked: Order) -> SpotCheck:

@@ -1,21 +1,29 @@
 """The simulators' ledger: every reading that a device made, and whether anybody was there to hear it.
 
 It is the oracle of the fault tests: what it says was made and heard must be in the record, once. A line is written before the
-bytes go out, and a second one when they were heard, so that a kill in between leaves the truth.
+bytes go out, and a second one when they were heard, so that a kill in between leaves the truth. A ledger that exists is continued.
+
+For a cuff and a thermometer *heard* means that the central confirmed the indication; what was not confirmed is said again. A
+serial oximeter says everything once: *heard* means that the port was open, and what lay in a killed reader's port is gone, as on a real
+line, unless the time is declared as a gap.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 import msgspec
 
+WINDOW: Final = (timedelta(seconds=-2), timedelta(seconds=90))
+"""A recorded measured time may lie so far from when the ledger says it was made: devices' clocks have whole seconds, and what
+arrives within a minute counts as measured at its arrival."""
+
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="made"):
-    """A device measured: `numbers` by the names of `vitals.parameters.Parameter`."""
+    """A device measured: `numbers` by the names of `vitals.parameters.Parameter`, without those that it could not measure."""
 
     entry: int
     device_id: str
@@ -38,8 +46,10 @@ class Ledger:
     """Appends lines to a file."""
 
     def __init__(self, path: Path) -> None:
+        self._entries = max((line.entry for line in _lines(path)), default=0) if path.exists() else 0
         self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
-        self._entries = 0
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")  # a kill cut the last line
 
     def made(self, device_id: str, at: datetime, numbers: Mapping[str, float]) -> int:
         """Note a measurement; the number of its entry."""
@@ -48,6 +58,7 @@ class Ledger:
         return self._entries
 
     def heard(self, entry: int, at: datetime) -> None:
+        """Note that an entry was heard."""
         self._write(Heard(entry=entry, at=at))
 
     def close(self) -> None:
@@ -58,51 +69,96 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A reading in the record: the numbers that it has, without missing ones."""
+
+    device_id: str
+    measured: datetime
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A time for which the road itself says that readings are missing; of one device, or of all."""
+
+    since: datetime
+    until: datetime
+    device_id: str | None = None
+
+    def holds(self, entry: Made) -> bool:
+        return self.device_id in (None, entry.device_id) and self.since <= entry.at <= self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of the entries that were heard; `unheard` were said to nobody."""
+    """What became of the entries. `duplicates` are recorded readings that no measurement is left for; `lost` were heard, are not
+    recorded, and lie in no declared gap; `unheard` were said to nobody."""
 
     delivered: int
-    duplicates: int
+    duplicates: tuple[Recorded, ...]
+    declared_gaps: int
     lost: tuple[Made, ...]
     unheard: int
 
 
 def read(path: Path) -> tuple[list[Made], dict[int, datetime]]:
-    """The entries of a ledger, and when which were heard. A last line that was cut off by a kill is passed over."""
-    made: list[Made] = []
-    heard: dict[int, datetime] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = _decode(line.encode())
-        except msgspec.DecodeError:
-            continue
-        if isinstance(entry, Made):
-            made.append(entry)
-        else:
-            heard[entry.entry] = entry.at
-    return made, heard
+    """The entries of a ledger, and when which were heard. A line that was cut off by a kill is passed over."""
+    lines = list(_lines(path))
+    made = [line for line in lines if isinstance(line, Made)]
+    return made, {line.entry: line.at for line in lines if isinstance(line, Heard)}
 
 
 def compare(
-    made: Iterable[Made], heard: Mapping[int, datetime], recorded: Iterable[tuple[str, Mapping[str, float]]]
+    made: Iterable[Made], heard: Mapping[int, datetime], recorded: Iterable[Recorded], gaps: Iterable[Gap] = ()
 ) -> Verdict:
-    """Match what was heard with what is recorded, by device and numbers (devices under test make each combination once)."""
-    found = Counter((device_id, _key(numbers)) for device_id, numbers in recorded)
-    entries = list(made)
-    heard_entries = [entry for entry in entries if entry.entry in heard]
-    lost = tuple(entry for entry in heard_entries if not found[entry.device_id, _key(entry.numbers)])
-    duplicates = sum(
-        count - 1
-        for (device_id, numbers), count in found.items()
-        if count > sum(entry.device_id == device_id and _key(entry.numbers) == numbers for entry in entries)
+    """Match entries and recorded readings one to one, by device, numbers and time. Devices that the ledger doesn't know are not judged."""
+    entries = sorted(made, key=lambda entry: entry.at)
+    waiting: dict[_Key, list[Made]] = defaultdict(list)
+    for entry in entries:
+        waiting[_key(entry.device_id, entry.numbers)].append(entry)
+    known = {entry.device_id for entry in entries}
+    matched: set[int] = set()
+    duplicates = []
+    for row in sorted(recorded, key=lambda row: row.measured):
+        if row.device_id not in known:
+            continue
+        candidates = waiting[_key(row.device_id, row.numbers)]
+        found = next((entry for entry in candidates if WINDOW[0] <= row.measured - entry.at <= WINDOW[1]), None)
+        if found is None:
+            duplicates.append(row)
+        else:
+            candidates.remove(found)
+            matched.add(found.entry)
+    return _verdict(
+        [entry for entry in entries if entry.entry not in matched], heard, len(matched), duplicates, list(gaps)
     )
+
+
+def _verdict(
+    missing: list[Made], heard: Mapping[int, datetime], delivered: int, duplicates: list[Recorded], gaps: list[Gap]
+) -> Verdict:
+    unheard = [entry for entry in missing if entry.entry not in heard]
+    lost = [entry for entry in missing if entry.entry in heard]
+    undeclared = tuple(entry for entry in lost if not any(gap.holds(entry) for gap in gaps))
     return Verdict(
-        delivered=len(heard_entries) - len(lost),
-        duplicates=duplicates,
-        lost=lost,
-        unheard=len(entries) - len(heard_entries),
+        delivered=delivered,
+        duplicates=tuple(duplicates),
+        declared_gaps=len(lost) - len(undeclared),
+        lost=undeclared,
+        unheard=len(unheard),
     )
 
 
-def _key(numbers: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted((name, float(number)) for name, number in numbers.items()))
+_Key = tuple[str, tuple[tuple[str, float], ...]]
+
+
+def _key(device_id: str, numbers: Mapping[str, float]) -> _Key:
+    return device_id, tuple(sorted((name, float(number)) for name, number in numbers.items()))
+
+
+def _lines(path: Path) -> Iterator[Made | Heard]:
+    for line in path.read_bytes().splitlines():
+        try:
+            yield _decode(line)
+        except msgspec.DecodeError:
+            continue

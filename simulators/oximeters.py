@@ -16,7 +16,11 @@ from simulators.ledger import Ledger
 from simulators.serial_line import SerialLine
 
 WRITES_PER_SECOND: Final = 15
-CONTEC_KEEP_ALIVE_SECONDS: Final = 5.0
+KEEP_ALIVE: Final = timedelta(seconds=5)
+"""A Contec falls silent so long after the host's last word."""
+DEVICE_ID: Final = 0x04
+PERFUSION_FLAG: Final = 0x0E
+UNSUPPORTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class Contec:
 
     def __init__(self, line: SerialLine, source: Source, clock: Callable[[], datetime]) -> None:
         self.line = line
-        line._received = self._received
+        line.received = self._received
         self._source = source
         self._clock = clock
         self._live_until: datetime | None = None
@@ -90,13 +94,24 @@ class Contec:
 
     def _obey(self, packet: bytes) -> None:
         command = contec_v7.parse_control(packet)
-        alive = self._clock() + timedelta(seconds=CONTEC_KEEP_ALIVE_SECONDS)
-        if command == contec_v7.ControlCommand.START_LIVE or (
-            command == contec_v7.ControlCommand.KEEP_ALIVE and self._live_until is not None
-        ):
-            self._live_until = alive
-        elif command == contec_v7.ControlCommand.STOP_LIVE:
-            self._live_until = None
+        match command:
+            case contec_v7.ControlCommand.START_LIVE:
+                self._live_until = self._clock() + KEEP_ALIVE
+            case contec_v7.ControlCommand.KEEP_ALIVE:
+                if self._live_until is not None:
+                    self._live_until = self._clock() + KEEP_ALIVE
+            case contec_v7.ControlCommand.STOP_LIVE:
+                self._live_until = None
+                self._answer(contec_v7.FEEDBACK, (command, 0))
+            case contec_v7.ControlCommand.ASK_DEVICE_ID:
+                self._answer(DEVICE_ID, tuple(b"SIM-V70"))
+            case contec_v7.ControlCommand.ASK_PERFUSION_SUPPORT:
+                self._answer(PERFUSION_FLAG, (1,))
+            case _:
+                self._answer(contec_v7.FEEDBACK, (command, UNSUPPORTED))
+
+    def _answer(self, kind: int, values: tuple[int, ...]) -> None:
+        self.line.write(contec_v7.pack(kind, values))
 
 
 class NoninDF2:
@@ -139,7 +154,7 @@ class NoninDF2:
 
 
 class NoninDF8:
-    """Four bytes once a second. With a ledger each of them is noted, which makes it the witness of the fault tests."""
+    """Four bytes once a second, each noted in the ledger: the driver makes a reading of every one."""
 
     def __init__(self, line: SerialLine, source: Source, *, device_id: str, ledger: Ledger) -> None:
         self.line = line
@@ -155,10 +170,9 @@ class NoninDF8:
         if self._due < now:
             self._due = now + timedelta(seconds=1)
         pulse = self._source(now)
-        if pulse.spo2 is None or pulse.pulse_rate is None:
-            self.line.write(bytes(nonin_df8.DataFrame(hr=None, spo2=None, sensor_alarm=True)))
-            return
-        numbers = {"spo2": float(pulse.spo2), "oximeter_pulse_rate": float(pulse.pulse_rate)}
+        measured = {"spo2": pulse.spo2, "oximeter_pulse_rate": pulse.pulse_rate}
+        numbers = {name: float(number) for name, number in measured.items() if number is not None}
         entry = self._ledger.made(self._device_id, now, numbers)
-        if self.line.write(bytes(nonin_df8.DataFrame(hr=pulse.pulse_rate, spo2=pulse.spo2))):
+        frame = nonin_df8.DataFrame(hr=pulse.pulse_rate, spo2=pulse.spo2, sensor_alarm=pulse.spo2 is None)
+        if self.line.write(bytes(frame)):
             self._ledger.heard(entry, now)

@@ -1,6 +1,8 @@
 """The plan of a simulated ward: beds, patients, devices, and which recording each bed replays. `ward.toml` holds one."""
 
+import re
 import tomllib
+from collections.abc import Iterator
 from enum import StrEnum, unique
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from simulators.errors import InvalidPlan
+from simulators.recording import stays
 from vitals.identifiers import BedId, DeviceId, DeviceType, HospitalId, PatientId, WardId
 
 GUIDE_HOSPITAL: Final[HospitalId] = "507f1f77bcf86cd799439012"
@@ -34,6 +37,7 @@ TYPES: Final = {
     Model.NONIN_DF2: DeviceType.PULSE_OXIMETER,
     Model.NONIN_DF8: DeviceType.PULSE_OXIMETER,
 }
+_STATIC_RANDOM: Final = re.compile(r"[C-F][0-9A-F](:[0-9A-F]{2}){5}")
 BLUETOOTH: Final = frozenset({Model.CUFF, Model.THERMOMETER})
 
 
@@ -63,18 +67,28 @@ class PlannedBed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     position_seconds: float = 0.0
 
 
+class PlannedOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that happens `after_seconds` of real time, and `every_seconds` from then on: an order of the control socket."""
+
+    order: dict[str, str | int | float]
+    after_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    every_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
 class WardPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A ward. `speed` is recorded seconds a second."""
+    """A ward. `speed` is recorded seconds a second; `seed` is that of whatever is random in its faults."""
 
     hospital_id: HospitalId
     ward_id: WardId
     beds: tuple[PlannedBed, ...]
     speed: Annotated[float, msgspec.Meta(gt=0)] = SPEED
+    orders: tuple[PlannedOrder, ...] = ()
+    seed: int = 1
 
 
 _STAYS: Final = (
     (GUIDE_PATIENT, "27411876", 20_000.0),
-    ("507f1f77bcf86cd799439021", "21027282", 40_000.0),
+    ("507f1f77bcf86cd799439021", "21027282", 756_000.0),
     ("507f1f77bcf86cd799439022", "28258130", 30_000.0),
     ("507f1f77bcf86cd799439023", "20214994", 25_000.0),
     ("507f1f77bcf86cd799439024", "29974575", 15_000.0),
@@ -83,20 +97,49 @@ _OXIMETERS: Final = (Model.CONTEC, Model.NONIN_DF2, Model.NONIN_DF8)
 
 
 def default_plan() -> WardPlan:
-    """Five beds, each with a cuff, a thermometer and an oximeter; the guide's own patient in the first."""
+    """Five beds, each with a cuff, a thermometer and an oximeter; the guide's own patient in the first.
+
+    In the last bed the finger leaves the oximeter for ten seconds every four minutes.
+    """
     beds = tuple(
         PlannedBed(bed=str(101 + place), patient_id=patient, stay=stay, position_seconds=start, devices=_devices(place))
         for place, (patient, stay, start) in enumerate(_STAYS)
     )
-    return WardPlan(hospital_id=GUIDE_HOSPITAL, ward_id="icu", beds=beds)
+    oximeter = beds[-1].devices[-1].device_id
+    orders = tuple(
+        PlannedOrder(order={"do": do, "device_id": oximeter}, after_seconds=after, every_seconds=240.0)
+        for do, after in (("finger_off", 60.0), ("finger_on", 70.0))
+    )
+    return WardPlan(hospital_id=GUIDE_HOSPITAL, ward_id="icu", beds=beds, orders=orders)
 
 
 def load_plan(path: Path) -> WardPlan:
     """Read a plan. Raises InvalidPlan, which names file and place."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), WardPlan)
+        plan = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), WardPlan)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise InvalidPlan(f"{path.name}: {error}") from error
+    for fault in faults(plan):
+        raise InvalidPlan(f"{path.name}: {fault}")
+    return plan
+
+
+def faults(plan: WardPlan) -> Iterator[str]:
+    """What in a plan can't be, each with its place and what to do."""
+    known = stays()
+    devices = [device for bed in plan.beds for device in bed.devices]
+    for place, bed in enumerate(plan.beds):
+        if bed.stay not in known:
+            yield f"beds[{place}].stay: there is no recording of {bed.stay}; there are {', '.join(known)}"
+    for device in devices:
+        if device.transport == "ble" and not _STATIC_RANDOM.fullmatch(device.address or ""):
+            yield f"{device.device_id}: address must be a static random one, such as C0:00:00:00:01:00"
+        if device.transport == "serial" and device.address is not None:
+            yield f"{device.device_id}: a serial device has no address; leave it out"
+    names = [("bed", [bed.bed for bed in plan.beds]), ("device_id", [device.device_id for device in devices])]
+    names.append(("address", [device.address for device in devices if device.address is not None]))
+    for name, values in names:
+        yield from (f"{name}: {value} is there twice" for value in sorted({v for v in values if values.count(v) > 1}))
 
 
 def _devices(place: int) -> tuple[PlannedDevice, ...]:

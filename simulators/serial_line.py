@@ -3,8 +3,6 @@
 Like a real cable it has no memory: what is written while nobody has the port open is gone.
 """
 
-import asyncio
-import contextlib
 import os
 import select
 import tty
@@ -15,12 +13,13 @@ READ_BYTES = 1024
 
 
 class SerialLine:
-    """The device's end. `received` is called with what the host writes. Start with `plug`."""
+    """The device's end. `received` is called by `read` with what the host wrote. Start with `plug`."""
 
-    def __init__(self, path: Path, received: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._received = received
+        self.received: Callable[[bytes], None] | None = None
         self._master: int | None = None
+        self._spoil: Callable[[bytes], bytes] | None = None
 
     @property
     def plugged(self) -> bool:
@@ -57,13 +56,19 @@ class SerialLine:
         self.path.unlink(missing_ok=True)
         os.close(master)
 
+    def spoil_next(self, fault: Callable[[bytes], bytes]) -> None:
+        """Damage the next bytes that somebody hears."""
+        self._spoil = fault
+
     def write(self, data: bytes) -> bool:
-        """Whether somebody was there to hear it. What a reader who is far behind can't take is lost, as on a real line."""
+        """Whether somebody was there to hear it whole. What a reader who is far behind can't take is lost, as on a real line."""
         if self._master is None or not self.listened_to:
             return False
+        spoil, self._spoil = self._spoil, None
+        said = spoil(data) if spoil else data
         try:
-            return os.write(self._master, data) == len(data)
-        except (BlockingIOError, OSError):
+            return os.write(self._master, said) == len(said) and spoil is None
+        except OSError:
             return False
 
     def read(self) -> None:
@@ -71,13 +76,9 @@ class SerialLine:
         while self._master is not None and self.listened_to:
             try:
                 data = os.read(self._master, READ_BYTES)
-            except (BlockingIOError, OSError):
+            except OSError:
                 return
             if not data:
                 return
-            if self._received is not None:
-                self._received(data)
-
-    async def close(self) -> None:
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(self.unplug)
+            if self.received is not None:
+                self.received(data)

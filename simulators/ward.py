@@ -4,18 +4,23 @@ Where there is no message bus for the simulated BlueZ only the serial half runs.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Final
 
-from simulators.control import serve_control
+from simulators.control import follow_orders, serve_control
 from simulators.devices import Ward
 from simulators.ledger import Ledger
 from simulators.oximeters import WRITES_PER_SECOND, Contec, NoninDF2, NoninDF8, Oximeter, Pulse, Source
 from simulators.plan import Model, PlannedDevice, WardPlan
-from simulators.recording import Replay, load
+from simulators.recording import load
+from simulators.replay import Replay
 from simulators.serial_line import SerialLine
+
+log = logging.getLogger(__name__)
 
 LEDGER: Final = "ledger.jsonl"
 CONTROL: Final = "control.sock"
@@ -36,7 +41,10 @@ async def run(
     started: datetime,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Run until `stop`. `started` is when every replay stood at its bed's position; `ready` is called when all devices are there."""
+    """Run until `stop`. `started` is when every replay stood at its bed's position; `ready` is called when all devices are there.
+
+    `state` is a folder that exists. Without `bus_address` only the serial half runs. Raises InvalidRecording, BluetoothFailed.
+    """
     ledger = Ledger(state / LEDGER)
     replays = {
         bed.bed: Replay(
@@ -44,10 +52,13 @@ async def run(
         )
         for bed in plan.beds
     }
-    ward = Ward()
+    ward = Ward(random=Random(plan.seed))  # noqa: S311 - faults, not secrets
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = []
+            running = [
+                tasks.create_task(_say_passes(bed.bed, replays[bed.bed], clock), name=f"replay of {bed.bed}")
+                for bed in plan.beds
+            ]
             for bed in plan.beds:
                 for device in bed.devices:
                     if device.transport == "serial":
@@ -60,6 +71,7 @@ async def run(
 
                 running += await start_bluetooth(tasks, plan, replays, ward, ledger, bus_address, clock)
             running.append(tasks.create_task(serve_control(state / CONTROL, ward), name="control"))
+            running += [tasks.create_task(follow_orders(ward, planned), name="orders") for planned in plan.orders]
             ready()
             await stop.wait()
             for task in running:
@@ -67,6 +79,8 @@ async def run(
     finally:
         for oximeter in ward.oximeters.values():
             oximeter.line.unplug()
+        if ward.bluez is not None:
+            await ward.bluez.stop()
         ledger.close()
 
 
@@ -94,6 +108,16 @@ def _source(ward: Ward, device_id: str, replay: Replay) -> Source:
         return Pulse(spo2=replay.latest("spo2", now), pulse_rate=replay.latest("heart_rate", now))
 
     return look
+
+
+async def _say_passes(bed: str, replay: Replay, clock: Callable[[], datetime]) -> None:
+    """Say when a recording has come to its end and begins again."""
+    stay = replay.recording.stay
+    place = replay.place(clock())
+    while True:
+        place = replay.next_pass(place)
+        await asyncio.sleep(max(0.0, replay.seconds_until(place, clock())))
+        log.info("bed %s: the recording %s has ended and begins again", bed, stay)
 
 
 async def _step_for_ever(ward: Ward, clock: Callable[[], datetime]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Final
 
 from device_drivers import uuids
@@ -20,6 +21,7 @@ from device_drivers.date_time import DateTime
 from device_drivers.health_thermometer import TemperatureMeasurement, TemperatureType
 from device_drivers.ieee11073 import Special
 from simulators.errors import LinkGone
+from simulators.faults import Fault, spoiled
 from simulators.ledger import Ledger
 from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, Property, ServiceSpec
 from simulators.radio import Radio
@@ -31,6 +33,8 @@ MEMORY: Final = 60
 SUBSCRIBE_SECONDS: Final = 15.0
 LINGER_SECONDS: Final = 0.5
 """After the last confirmation, so that the host's own work is done before the device leaves."""
+LONGEST_MEASUREMENT: Final = 19
+"""Bytes, of the two profiles."""
 NO_STATUS: Final = Status(0)
 _INDICATED: Final = frozenset({Property.INDICATE})
 _CLOCK: Final = frozenset({Property.READ, Property.WRITE})
@@ -64,6 +68,7 @@ class SpotCheck:
         self._clock_error = timedelta(0)
         self._measurement = measurement
         self._kept: deque[_Kept] = deque(maxlen=MEMORY)
+        self._last = bytes(LONGEST_MEASUREMENT)
         self._measured = asyncio.Event()
         self._peripheral = GattPeripheral(
             radio,
@@ -98,8 +103,13 @@ class SpotCheck:
     def keep(self, value: bytes, numbers: dict[str, float] | None) -> None:
         """Keep a measurement and wake up; `numbers` go to the ledger, None for bytes that are no measurement."""
         entry = None if numbers is None else self._ledger.made(self.device_id, self._clock(), numbers)
+        self._last = value
         self._kept.append(_Kept(value=value, entry=entry))
         self._measured.set()
+
+    def spoil(self, fault: Fault, random: Random) -> None:
+        """Say once more what was said last, damaged."""
+        self.keep(spoiled(self._last, fault, random), None)
 
     async def lose_link(self, reason: int) -> None:
         """End the connection, as walking away would."""
@@ -168,6 +178,7 @@ class Cuff(SpotCheck):
         mean: int | None = None,
         pulse_rate: int | None = None,
         status: Status = NO_STATUS,
+        user_id: int | None = None,
     ) -> None:
         """A measurement, in mmHg and beats a minute."""
         value = BloodPressureMeasurement(
@@ -176,6 +187,7 @@ class Cuff(SpotCheck):
             mean=Special.NAN if mean is None else Decimal(mean),
             timestamp=DateTime.of(self.now),
             pulse_rate=None if pulse_rate is None else Decimal(pulse_rate),
+            user_id=user_id,
             status=int(status),
         )
         numbers = {"systolic": systolic, "diastolic": diastolic, "mean": mean, "pulse_rate": pulse_rate}

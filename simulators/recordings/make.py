@@ -22,15 +22,12 @@ COLUMNS: Final = {  # ours: theirs, lowest, highest
     "spo2": ("spo2", 50, 100),
     "temperature": ("temp_c", 30, 45),
 }
-MAX_HOURS: Final = 200
 
 
 def rows(folder: Path, stay: str) -> Iterator[dict[str, str]]:
     """The rows of one stay that have something to say."""
     with (folder / f"{stay}.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if int(row["t_s"]) > MAX_HOURS * 3600:
-                return
             values = {name: _kept(row[theirs], low, high) for name, (theirs, low, high) in COLUMNS.items()}
             if not (values["systolic"] and values["diastolic"]):
                 values |= dict.fromkeys(("systolic", "diastolic", "mean"), "")
