@@ -13,7 +13,7 @@ class Fault(StrEnum):
     GARBAGE = "garbage"
     """Noise before what is said."""
     TRUNCATED = "truncated"
-    """Only the first half is said."""
+    """It breaks off before the middle."""
     OVERSIZED = "oversized"
     """Far more than a device ever says at once follows."""
     MID_FRAME = "mid_frame"
@@ -26,7 +26,7 @@ def spoiled(data: bytes, fault: Fault, random: Random) -> bytes:
         case Fault.GARBAGE:
             return random.randbytes(GARBAGE_BYTES) + data
         case Fault.TRUNCATED:
-            return data[: len(data) // 2]
+            return data[: len(data) // 2 - 1]
         case Fault.OVERSIZED:
             return data + random.randbytes(OVERSIZED_BYTES)
         case Fault.MID_FRAME:

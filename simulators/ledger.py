@@ -111,42 +111,45 @@ def read(path: Path) -> tuple[list[Made], dict[int, datetime]]:
 def compare(
     made: Iterable[Made], heard: Mapping[int, datetime], recorded: Iterable[Recorded], gaps: Iterable[Gap] = ()
 ) -> Verdict:
-    """Match entries and recorded readings one to one, by device, numbers and time. Devices that the ledger doesn't know are not judged."""
+    """Match entries and recorded readings one to one, by device, numbers and time: first what was heard, then what was not.
+
+    Devices that the ledger doesn't know are not judged.
+    """
     entries = sorted(made, key=lambda entry: entry.at)
-    waiting: dict[_Key, list[Made]] = defaultdict(list)
-    for entry in entries:
-        waiting[_key(entry.device_id, entry.numbers)].append(entry)
     known = {entry.device_id for entry in entries}
-    matched: set[int] = set()
-    duplicates = []
-    for row in sorted(recorded, key=lambda row: row.measured):
-        if row.device_id not in known:
-            continue
-        candidates = waiting[_key(row.device_id, row.numbers)]
-        found = next((entry for entry in candidates if WINDOW[0] <= row.measured - entry.at <= WINDOW[1]), None)
-        if found is None:
-            duplicates.append(row)
-        else:
-            candidates.remove(found)
-            matched.add(found.entry)
-    return _verdict(
-        [entry for entry in entries if entry.entry not in matched], heard, len(matched), duplicates, list(gaps)
-    )
-
-
-def _verdict(
-    missing: list[Made], heard: Mapping[int, datetime], delivered: int, duplicates: list[Recorded], gaps: list[Gap]
-) -> Verdict:
-    unheard = [entry for entry in missing if entry.entry not in heard]
-    lost = [entry for entry in missing if entry.entry in heard]
-    undeclared = tuple(entry for entry in lost if not any(gap.holds(entry) for gap in gaps))
+    rows = sorted((row for row in recorded if row.device_id in known), key=lambda row: row.measured)
+    lost, rows = _matched([entry for entry in entries if entry.entry in heard], rows)
+    unheard, duplicates = _matched([entry for entry in entries if entry.entry not in heard], rows)
+    declared = list(gaps)
+    undeclared = tuple(entry for entry in lost if not any(gap.holds(entry) for gap in declared))
     return Verdict(
-        delivered=delivered,
+        delivered=len(entries) - len(lost) - len(unheard),
         duplicates=tuple(duplicates),
         declared_gaps=len(lost) - len(undeclared),
         lost=undeclared,
         unheard=len(unheard),
     )
+
+
+def _matched(entries: list[Made], rows: list[Recorded]) -> tuple[list[Made], list[Recorded]]:
+    """The entries that no row is left for, and the rows that no entry is left for; both in order of time, as given.
+
+    Each row takes the earliest entry whose window it lies in: as all windows are equally long, no other choice matches more.
+    """
+    waiting: dict[_Key, list[Made]] = defaultdict(list)
+    for entry in entries:
+        waiting[_key(entry.device_id, entry.numbers)].append(entry)
+    matched: set[int] = set()
+    left = []
+    for row in rows:
+        candidates = waiting[_key(row.device_id, row.numbers)]
+        found = next((entry for entry in candidates if WINDOW[0] <= row.measured - entry.at <= WINDOW[1]), None)
+        if found is None:
+            left.append(row)
+            continue
+        candidates.remove(found)
+        matched.add(found.entry)
+    return [entry for entry in entries if entry.entry not in matched], left
 
 
 _Key = tuple[str, tuple[tuple[str, float], ...]]
