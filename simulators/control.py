@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from device_drivers.blood_pressure import Status
+from simulators.damage import Fault, spoiled
 from simulators.devices import Ward
 from simulators.errors import SimulatorError
-from simulators.faults import Fault, spoiled
 from simulators.oximeters import Pulse
 from simulators.peripherals.gatt import SUPERVISION_TIMEOUT
 from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer

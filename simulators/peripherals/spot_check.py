@@ -20,8 +20,8 @@ from device_drivers.blood_pressure import BloodPressureMeasurement, Status
 from device_drivers.date_time import DateTime
 from device_drivers.health_thermometer import TemperatureMeasurement, TemperatureType
 from device_drivers.ieee11073 import Special
+from simulators.damage import Fault, spoiled
 from simulators.errors import LinkGone
-from simulators.faults import Fault, spoiled
 from simulators.ledger import Ledger
 from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, Property, ServiceSpec
 from simulators.radio import Radio

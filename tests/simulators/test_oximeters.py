@@ -14,7 +14,7 @@ from device_drivers.contec_v7 import ControlCommand, control
 from device_drivers.registry import driver
 from device_drivers.sessions import TimePassed
 from device_drivers.transports.serial_port import open_port
-from simulators.faults import Fault, spoiled
+from simulators.damage import Fault, spoiled
 from simulators.ledger import Ledger, Recorded, compare, read
 from simulators.oximeters import WRITES_PER_SECOND, Contec, NoninDF2, NoninDF8, Oximeter, Pulse, pleth
 from simulators.serial_line import SerialLine

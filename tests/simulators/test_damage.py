@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from simulators.faults import Fault, spoiled
+from simulators.damage import Fault, spoiled
 
 SAID = bytes(range(19))
 
