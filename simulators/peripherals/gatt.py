@@ -50,7 +50,6 @@ class ServiceSpec:
 class _Events:
     """What has happened to the current connection."""
 
-    connected: asyncio.Event = field(default_factory=asyncio.Event)
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     subscribed: dict[int, asyncio.Event] = field(default_factory=dict)
 
@@ -73,6 +72,7 @@ class GattPeripheral:
             self._device.add_service(Service(UUID(service.uuid), members))
         self._advertised = _advertised(name, [service.uuid for service in services[:1]])
         self._connection: Connection | None = None
+        self._connected = asyncio.Event()
         self._events = _Events()
         self._device.on("connection", self._on_connection)
         for uuid, characteristic in self._characteristics.items():
@@ -93,7 +93,7 @@ class GattPeripheral:
             await self._device.stop_advertising()
 
     async def wait_connected(self) -> None:
-        await self._events.connected.wait()
+        await self._connected.wait()
 
     async def wait_disconnected(self) -> None:
         if self._connection is not None:
@@ -150,12 +150,12 @@ class GattPeripheral:
         self._events = _Events()
         self._connection = connection
         connection.on("disconnection", self._on_disconnection)
-        self._events.connected.set()
+        self._connected.set()
 
     def _on_disconnection(self, reason: int) -> None:
         self._connection = None
         self._events.disconnected.set()
-        self._events.connected.clear()
+        self._connected.clear()
 
     def _on_subscription(self, uuid: str) -> Callable[[Connection, bool, bool], None]:
         def changed(connection: Connection, notify: bool, indicate: bool) -> None:  # noqa: FBT001 - bumble's own
