@@ -142,6 +142,8 @@ class Feed(Generic[Frame]):
             try:
                 await self._one_connection()
             except RoomsUnavailable as error:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from error  # a group that fails while it is cancelled tells only the failure
                 if self.healthy or not failing:
                     log.warning("live rooms are lost: %s", error)
                 failing = True
@@ -299,7 +301,7 @@ class Feed(Generic[Frame]):
                 log.info("live rooms are followed (%d watched)", len(self._watched))
                 self._healthy.set()
                 tasks.create_task(self._watch_canary(subscription), name="rooms-canary")
-                tasks.create_task(self._watch_tops(), name="rooms-tops")
+                await self._watch_tops()  # in the group's body: only there Python 3.11 takes back its own cancellation
         except* RoomsUnavailable as group:
             raise RoomsUnavailable(str(group.exceptions[0])) from group
         finally:
@@ -376,6 +378,7 @@ class Feed(Generic[Frame]):
 
 async def _within(seconds: float, waiting: Coroutine[object, object, None]) -> None:
     try:
-        await asyncio.wait_for(waiting, seconds)
+        async with asyncio.timeout(seconds):
+            await waiting
     except TimeoutError as error:
         raise RoomsUnavailable(f"Redis accepts connections but passes nothing on for {seconds:g} s") from error

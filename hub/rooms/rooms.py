@@ -6,12 +6,15 @@ Delivery: at most once on the live side; whoever sees an offset jump reads the r
 All keys of a hospital share a hash tag, so one call may touch any of its rooms, on a Redis Cluster too.
 """
 
+import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
@@ -23,6 +26,9 @@ from vitals.identifiers import HospitalId
 
 MAX_MESSAGES: Final = 64
 """Messages a call: 500 held Redis for 40 to 55 ms."""
+
+ANSWER_SECONDS: Final = 5
+"""What Redis gets to answer one call."""
 
 
 def state_key(hospital_id: HospitalId) -> str:
@@ -47,7 +53,10 @@ class Rooms:
     @classmethod
     def connect(cls, redis_url: str, limits: Limits | None = None) -> "Rooms":
         """Rooms on the Redis at `redis_url`; nothing is sent yet."""
-        return cls(Redis.from_url(redis_url, protocol=2, socket_timeout=5, socket_connect_timeout=5), limits)
+        retry = Retry(NoBackoff(), 1)  # a pooled connection may have died unseen; more patience is the caller's
+        # No socket_timeout: with it redis-py waits by asyncio.wait_for, which on Python 3.11 may swallow a cancellation.
+        client = Redis.from_url(redis_url, protocol=2, socket_timeout=None, socket_connect_timeout=5, retry=retry)
+        return cls(client, limits)
 
     @property
     def client(self) -> "Redis":
@@ -60,8 +69,9 @@ class Rooms:
     async def ping(self) -> None:
         """Nothing, when Redis answers."""
         try:
-            await self._client.ping()
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._client.ping()
+        except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
 
     async def publish(self, fence: Fence, publications: Sequence[Publication], *, new_epoch: str) -> StreamTop:
@@ -175,10 +185,11 @@ class Rooms:
     async def _call(self, script: AsyncScript, keys: list[str], arguments: Sequence[str | bytes | int]) -> list[Any]:
         """A script's answer; loads the script again after Redis was restarted."""
         try:
-            answer: list[Any] = await script(keys=keys, args=list(arguments))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer: list[Any] = await script(keys=keys, args=list(arguments))
         except ResponseError as error:
             raise RoomsUnavailable(f"Redis refused a script of the rooms: {error}") from error
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
         return answer
 

@@ -26,7 +26,7 @@ class Subscription:
         self._client = client
         self._received = received
         pool = client.connection_pool
-        self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._connection = pool.connection_class(**pool.connection_kwargs | {"socket_timeout": None})
         self._commands: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
         self._due: Counter[str] = Counter()
         self._confirmed: dict[str, asyncio.Event] = {}
