@@ -41,7 +41,10 @@ class Identity:
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """One running program. `kill` and `restart` keep port, configuration and data, as a crash and a restart would."""
+    """One running program. `kill` and `restart` keep port, configuration and data, as a crash and a restart would.
+
+    `process_group` None: the one of who starts it, so that a terminal's interrupt reaches both.
+    """
 
     name: str
     program: Program
@@ -49,6 +52,7 @@ class Service:
     log: Path
     answers: Callable[[], bool]
     identity: Identity | None = None
+    process_group: int | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -62,6 +66,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 env=self.program.environment,
+                process_group=self.process_group,
                 preexec_fn=die_with(os.getpid(), self.identity),  # noqa: PLW1509 - no threads touch it before exec
             )
         deadline = time.monotonic() + START_SECONDS

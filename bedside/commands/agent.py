@@ -1,0 +1,145 @@
+"""`bedside agent run|scan|status`: a bedside gateway."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+
+from bedside.exits import CommandFailed, Exit
+from bedside.gateway import load_gateway
+from bedside.up.layout import Layout, default_state
+from device_drivers.errors import BluetoothUnavailable
+from device_drivers.transports.ble import Bluetooth
+from device_drivers.transports.link import Advertisement
+from device_drivers.transports.serial_port import list_ports
+from edge_agent import scan, status
+from edge_agent.agent import run as run_agent
+from edge_agent.errors import InvalidSettings, OutboxFault
+from edge_agent.settings import GatewaySettings
+
+INSTALLED: Final = Path("/etc/bedside/gateway.toml")
+_LINE: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_EXAMPLES: Final = """examples:
+  bedside agent scan                             what is in earshot and plugged in, and which driver would take it
+  bedside agent run --config gateway.toml        be a gateway
+  bedside agent status --config gateway.toml     how that gateway is
+every key of gateway.toml: docs/reference/gateway-configuration.md"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EXAMPLES
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+
+    running = action("run", "read the configured devices and publish what they measure")
+    running.add_argument("--config", type=Path, required=True, metavar="FILE", help="gateway.toml")
+    running.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    running.set_defaults(run=_run)
+    scanning = action("scan", "show devices in earshot and serial ports, with the drivers that would take them")
+    scanning.add_argument("--seconds", type=float, default=10.0, help="how long to listen (10)")
+    scanning.add_argument("--state", type=Path, metavar="DIR", help="look at a demo's simulated devices instead")
+    scanning.add_argument("--json", action="store_true", help="one JSON object")
+    scanning.set_defaults(run=_scan)
+    looking = action("status", "show broker, outbox and devices of the agent that runs here")
+    looking.add_argument("--config", type=Path, metavar="FILE", help=f"gateway.toml (the demo's, else {INSTALLED})")
+    looking.add_argument("--state", type=Path, metavar="DIR", help="a demo's state folder")
+    looking.add_argument("--json", action="store_true", help="one JSON object")
+    looking.set_defaults(run=_status)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=arguments.log_level, format=_LINE)
+    settings = load_gateway(arguments.config).settings
+    try:
+        asyncio.run(_until_signalled(settings))
+    except* InvalidSettings as errors:
+        raise CommandFailed(str(errors.exceptions[0]), Exit.CONFIGURATION) from errors
+    except* OutboxFault as errors:
+        raise CommandFailed(str(errors.exceptions[0]), Exit.UNREACHABLE) from errors
+    except* OSError as errors:
+        raise CommandFailed(f"{settings.state_dir}: {errors.exceptions[0]}", Exit.UNREACHABLE) from errors
+    return Exit.OK
+
+
+async def _until_signalled(settings: GatewaySettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_agent(settings, stop=stop)
+
+
+def _scan(arguments: argparse.Namespace) -> int:
+    ports = list(list_ports())
+    if arguments.state is not None:
+        layout = Layout(arguments.state.absolute())
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = layout.bus_address
+        ports = [(str(port), "simulated") for port in sorted(layout.ttys.glob("*"))]
+    found = asyncio.run(_scanned(arguments.seconds, ports))
+    if arguments.json:
+        print(msgspec.json.encode(found).decode())
+        return Exit.OK
+    for sighting in found.sightings:
+        strength = "" if sighting.rssi is None else f"{sighting.rssi} dBm"
+        drivers = ", ".join(sighting.drivers) or "no driver"
+        print(f"{sighting.transport:7} {sighting.where:24} {sighting.name or '-':28} {strength:8} {drivers}")
+    if found.bluetooth_problem:
+        print(f"Bluetooth: {found.bluetooth_problem}")
+    if not found.sightings:
+        print("nothing found: plug a device in, or wake it, and scan again")
+    return Exit.OK
+
+
+async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]]) -> scan.Scan:
+    sightings = list(scan.serial_ports(ports))
+    problem = None
+    try:
+        async with Bluetooth() as bluetooth:
+            advertisements = cast("AsyncGenerator[Advertisement, None]", bluetooth.advertisements())
+            async with contextlib.aclosing(advertisements) as heard:
+                sightings += await scan.advertising(heard, seconds=seconds, sleep=asyncio.sleep)
+    except BluetoothUnavailable as error:
+        problem = str(error)
+    return scan.Scan(sightings=tuple(sightings), bluetooth_problem=problem)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    settings = load_gateway(arguments.config or _usual(arguments.state)).settings
+    report = status.read(settings.state_dir)
+    if report is None:
+        raise CommandFailed(f"no agent has run in {settings.state_dir}; start one: bedside agent run", Exit.UNREACHABLE)
+    alive = status.is_current(report, datetime.now(UTC))
+    if arguments.json:
+        print(msgspec.json.encode({"running": alive, **msgspec.to_builtins(report)}).decode())
+    else:
+        _print_status(report, alive=alive)
+    return Exit.OK if alive else Exit.UNREACHABLE
+
+
+def _usual(state: Path | None) -> Path:
+    """The gateway's configuration where none was named."""
+    demo = Layout(state or default_state()).gateway_toml
+    if state is not None or demo.exists() or not INSTALLED.exists():
+        return demo
+    return INSTALLED
+
+
+def _print_status(report: status.StatusReport, *, alive: bool) -> None:
+    print(f"gateway {report.gateway_id}: {'running' if alive else f'not running since {report.at:%F %T} UTC'}")
+    broker = "connected" if report.mqtt.connected else f"not connected ({report.mqtt.problem or 'trying'})"
+    print(f"broker: {broker}; acknowledged {report.mqtt.entries_acknowledged}, rejected {report.mqtt.entries_rejected}")
+    oldest = report.outbox.oldest_unsent_seconds
+    print(f"outbox: {report.outbox.fault or 'ok'}; oldest unsent {'-' if oldest is None else f'{oldest:.0f} s'}")
+    for name, device in report.devices.items():
+        age = "-" if device.last_reading_seconds is None else f"{device.last_reading_seconds:.0f} s ago"
+        line = f"  {name:36} {device.state:12} {device.readings:8} readings, last {age:10} {device.problem or ''}"
+        print(line.rstrip())

@@ -1,0 +1,30 @@
+"""`bedside secrets`: the passwords and keys of a deployment."""
+
+import argparse
+from pathlib import Path
+
+from bedside.deployment import make_secrets
+from bedside.exits import CommandFailed, Exit
+from vitals.errors import InvalidIdentifier
+from vitals.identifiers import identifier
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="where they go, such as deploy/secrets; what is there is kept"
+    )
+    parser.add_argument("--gateway", action="append", default=[], metavar="ID", help="a gateway that gets a password")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        gateways = [identifier("gateway", name) for name in arguments.gateway]
+    except InvalidIdentifier as error:
+        raise CommandFailed(f"--gateway: {error}", Exit.USAGE) from error
+    try:
+        made = make_secrets(arguments.folder, gateways)
+    except OSError as error:
+        raise CommandFailed(f"{error.filename}: {error.strerror}") from error
+    print("\n".join(f"made {path}" for path in made) or "nothing to make: everything is there")
+    return Exit.OK
