@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
 import msgspec
-from device_drivers.registry import DRIVERS, Transport, drivers_for
 
+from device_drivers.registry import DRIVERS, Transport, drivers_for
 from device_drivers.transports.link import Advertisement
 
 

@@ -9,13 +9,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
-from device_drivers.registry import Driver, Transport, driver
-from device_drivers.transports.ble import Bluetooth
-from device_drivers.transports.serial_port import open_port
-
 from device_drivers.errors import UnknownDriver
+from device_drivers.registry import Driver, Transport, driver
 from device_drivers.sessions import Session, SessionContext
+from device_drivers.transports.ble import Bluetooth
 from device_drivers.transports.link import Link
+from device_drivers.transports.serial_port import open_port
 from edge_agent.device import Connector, Device, DeviceStatus, Outbox, Profile, Time
 from edge_agent.errors import InvalidSettings
 from edge_agent.settings import DeviceSettings

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from device_drivers.errors import CommandFailed, LinkLost, TransportError
-
 from device_drivers.sessions import (
     BytesReceived,
     CloseLink,

@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from device_drivers.errors import LinkLost, TransportError
 
+from device_drivers.errors import LinkLost, TransportError
 from device_drivers.sessions import CommandRefused, SendBytes, TimePassed
 from edge_agent.connection import State
 from edge_agent.device import Device, Profile
