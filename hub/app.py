@@ -26,6 +26,7 @@ from hub.rest.components import Components
 from hub.rooms.feed import Feed
 from hub.rooms.rooms import Rooms
 from hub.settings import HubSettings
+from hub.tasks import vital
 
 OpenComponents = Callable[[HubSettings, Rooms], AbstractAsyncContextManager[Components]]
 
@@ -51,8 +52,8 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
                 live = _live(settings, verifier, rooms, components)
                 app.state.live, app.state.components = live, components
                 tasks = [
-                    asyncio.create_task(live.feed.run(), name="live-feed"),
-                    asyncio.create_task(live.clients.run(), name="clients-watch"),
+                    vital(live.feed.run(), name="live-feed"),
+                    vital(live.clients.run(), name="clients-watch"),
                 ]
                 try:
                     yield

@@ -1,9 +1,7 @@
 """Opens what a hub process is made of by its settings: record, registry file, ingest."""
 
 import asyncio
-import logging
 import secrets
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,8 +15,7 @@ from hub.registry_file import apply_registry, load_registry
 from hub.rest.components import Components
 from hub.rooms.rooms import Rooms
 from hub.settings import HubSettings, Role
-
-log = logging.getLogger(__name__)
+from hub.tasks import vital
 
 ALIVE_SECONDS: Final = 10
 """How old an owner's last certain moment may be while ingest still counts as alive."""
@@ -61,20 +58,12 @@ async def _running(ingest: Ingest | None) -> AsyncIterator[None]:
     if ingest is None:
         yield
         return
-    task = asyncio.create_task(ingest.run(), name="ingest")
-    task.add_done_callback(_ended)
+    task = vital(ingest.run(), name="ingest")
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _ended(task: "asyncio.Task[None]") -> None:
-    """Ingest never ends by itself: where it does, the process ends too, and its supervisor starts a sound one."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("ingest has failed; the hub stops", exc_info=error)
-        signal.raise_signal(signal.SIGTERM)
 
 
 def _alive(ingest: Ingest) -> bool:

@@ -1,6 +1,7 @@
 """Everyone who is connected to this node: limits, life signs, figures, and the end."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
@@ -12,12 +13,15 @@ from hub.limits import Limits
 from hub.realtime.frames import Frame
 from hub.rooms.messages import Gap, Position, RoomAddress
 
+log = logging.getLogger(__name__)
+
 
 @unique
 class Close(IntEnum):
     """Closing codes: below 4500 the client should reconnect, from 4500 on it should not."""
 
     DRAINING = 1001
+    FAILED = 1011
     TOO_MANY_CONNECTIONS = 1013
     NO_SIGN_OF_LIFE = 4408
     TOO_MANY_ERRORS = 4429
@@ -49,6 +53,15 @@ class Client(ABC):
     @abstractmethod
     def end(self, code: Close, reason: str) -> None:
         """Close."""
+
+    def rely_on(self, task: "asyncio.Task[None]") -> None:
+        """End the connection where `task` fails: nobody must wait for what will not come."""
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("client %s: %s has failed", self.client_id, task.get_name(), exc_info=error)
+            self.end(Close.FAILED, "the hub failed; reconnect")
 
 
 class Clients:

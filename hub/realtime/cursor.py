@@ -19,9 +19,9 @@ _decoder: Final = msgspec.msgpack.Decoder(dict[str, dict[int, int]])
 
 
 def encode_cursor(positions: Mapping[str, Position]) -> str:
-    """The cursor of rooms at positions."""
+    """The cursor of rooms at positions; the same positions make the same cursor."""
     epochs: dict[str, dict[int, int]] = {}
-    for room, position in positions.items():
+    for room, position in sorted(positions.items()):
         epochs.setdefault(position.epoch, {})[_checksum(room)] = position.offset
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(epochs)).rstrip(b"=").decode()
 

@@ -200,6 +200,7 @@ class EventStream(Response):
             asyncio.create_task(self._until_disconnected(receive), name="sse-receive"),
             asyncio.create_task(self._write(send), name="sse-write"),
         ]
+        self._stream.rely_on(tasks[0])
         try:
             await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
         finally:

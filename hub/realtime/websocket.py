@@ -83,6 +83,7 @@ class Socket(Client):
         """Subscribe to `addresses`, then answer requests until the connection ends."""
         self.rooms.update({address.room: address for address in addresses})
         auto = asyncio.create_task(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
+        self.rely_on(auto)
         try:
             while True:
                 received = await websocket.receive()

@@ -200,3 +200,14 @@ async def test_stopping_the_hub_ends_streams(tmp_path, redis_server):
             with pytest.raises(StopAsyncIteration):
                 await stream.next()
         assert len(hub.live.clients) == 0
+
+
+async def test_a_stream_that_can_not_be_followed_ends_and_does_not_hang(hub: LiveHub, monkeypatch, caplog):
+    async def fails(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(type(hub.live), "hold", fails)
+    async with events(hub.http, STREAM, hub.headers()) as stream:
+        with pytest.raises(StopAsyncIteration):
+            await stream.next()
+    assert "sse-follow has failed" in caplog.text

@@ -1,6 +1,5 @@
 """WebSocket clients, real ones, against the running app on a real Redis."""
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -8,13 +7,13 @@ import pytest
 import websockets
 
 from hub.logs import Redacting
+from tests.hub.realtime.sockets import ask, closed, send
 from tests.support.hub import (
     CUFF,
     HOSPITAL,
     OTHER_HOSPITAL,
     OTHER_PATIENT,
     PATIENT,
-    WAIT_SECONDS,
     LiveHub,
     receive,
     running_hub,
@@ -23,25 +22,6 @@ from tests.support.hub import (
 GENERAL = f"patient:{PATIENT}"
 VITALS = f"patient:{PATIENT}:vitals"
 ALERTS = f"patient:{PATIENT}:alerts"
-
-
-async def send(client: websockets.ClientConnection, **message: object) -> None:
-    await client.send(json.dumps(message))
-
-
-async def ask(client: websockets.ClientConnection, **message: object) -> dict:
-    await send(client, **message)
-    return await receive(client)
-
-
-async def closed(client: websockets.ClientConnection) -> websockets.ConnectionClosed:
-    """How the connection ended."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        try:
-            while True:
-                await client.recv()
-        except websockets.ConnectionClosed as end:
-            return end
 
 
 @pytest.mark.parametrize(
@@ -294,66 +274,6 @@ async def test_a_room_that_is_not_allowed_is_denied_with_a_reason(hub: LiveHub, 
     assert answer == {"type": "subscription", "room": room, "status": "denied", "reason": reason, "id": 4}
 
 
-async def refused(hub: LiveHub, path: str, **options: object) -> tuple[int, dict]:
-    """Status and JSON body with which a handshake was refused."""
-    with pytest.raises(websockets.InvalidStatus) as refusal:
-        async with websockets.connect(hub.url(path), compression=None, **options):
-            pytest.fail("the handshake was accepted")
-    response = refusal.value.response
-    return response.status_code, json.loads(response.body)
-
-
-@pytest.mark.parametrize(
-    "path", ["/realtime/ws", f"/realtime/ws/patient/{PATIENT}", f"/realtime/ws/hospital/{HOSPITAL}"]
-)
-async def test_without_a_token_the_handshake_is_refused_401(hub: LiveHub, path: str):
-    status, body = await refused(hub, path)
-    assert (status, body["status"], body["title"]) == (401, 401, "Not authenticated")
-
-
-@pytest.mark.parametrize(
-    ("scope", "path", "expected"),
-    [
-        ({"hospitals": [OTHER_HOSPITAL]}, f"/realtime/ws/patient/{PATIENT}", 403),
-        ({"hospitals": [HOSPITAL]}, "/realtime/ws/patient/nobody", 404),
-        ({"patients": [PATIENT]}, "/realtime/ws/patient/nobody", 403),
-        ({"hospitals": [HOSPITAL]}, "/realtime/ws/hospital/nothing", 403),
-        ({"hospitals": [HOSPITAL, "gone"]}, "/realtime/ws/hospital/gone", 404),
-        ({"patients": [PATIENT]}, f"/realtime/ws/hospital/{HOSPITAL}", 403),
-        ({"hospitals": [HOSPITAL]}, "/realtime/ws/device/toaster/t1", 404),
-        ({"hospitals": [HOSPITAL]}, "/realtime/ws/patient/a%20b", 404),
-    ],
-)
-async def test_what_may_not_be_seen_is_refused_before_the_upgrade(hub: LiveHub, scope: dict, path: str, expected: int):
-    headers = {"Authorization": f"Bearer {hub.token(**scope)}"}
-    status, body = await refused(hub, path, additional_headers=headers)
-    assert (status, body["status"]) == (expected, expected)
-
-
-async def test_a_token_in_the_address_is_taken(hub: LiveHub):
-    async with websockets.connect(hub.url(f"/realtime/ws/patient/{PATIENT}?token={hub.token()}")) as client:
-        assert (await receive(client))["status"] == "subscribed"
-
-
-async def test_production_settings_refuse_a_token_in_the_address(tmp_path, redis_server):
-    async with running_hub(tmp_path, redis_server.url, production=True) as hub:
-        status, body = await refused(hub, f"/realtime/ws?token={hub.token()}")
-    assert status == 401
-    assert "Authorization" in body["detail"]
-
-
-async def test_a_token_as_subprotocol_is_taken_and_only_bearer_is_answered(hub: LiveHub):
-    async with websockets.connect(hub.url("/realtime/ws"), subprotocols=["bearer", hub.token()]) as client:
-        assert client.subprotocol == "bearer"
-
-
-async def test_a_bad_header_is_never_made_good_by_the_address(hub: LiveHub):
-    """Never a fall-back: the first credential that is there decides."""
-    headers = {"Authorization": "Bearer nonsense"}
-    status, _ = await refused(hub, f"/realtime/ws?token={hub.token()}", additional_headers=headers)
-    assert status == 401
-
-
 async def test_the_token_ends_the_connection_when_it_expires(hub: LiveHub):
     token = hub.token(hospitals=[HOSPITAL], ttl=timedelta(seconds=2), now=datetime.now(UTC))
     async with hub.connect("/realtime/ws", token=token) as client:
@@ -415,3 +335,12 @@ async def test_the_access_log_and_ours_hold_no_token(hub: LiveHub, caplog: pytes
             lines.append(record.getMessage())
     assert lines
     assert not [line for line in lines if token in line or "token=" in line]
+
+
+async def test_a_connection_whose_own_rooms_can_not_be_followed_is_closed(hub: LiveHub, monkeypatch):
+    async def fails(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(type(hub.live), "hold", fails)
+    async with hub.connect(f"/realtime/ws/patient/{PATIENT}") as client:
+        assert (await closed(client)).rcvd.code == 1011
