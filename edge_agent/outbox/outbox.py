@@ -178,9 +178,11 @@ class Outbox:
         return [_tombstone_row(identity, evicted, reason) for identity, evicted, reason in owed]
 
     async def next_session(self) -> int:
-        """The number of a new connection to the broker, greater than any before. Without a disk it is so in this life only."""
-        self._session += 1
-        session = self._session
+        """The number of a new connection to the broker, greater than any before.
+
+        It is the time in seconds where that is greater than the last one and one, so that it rises over the loss of a disk too.
+        """
+        self._session = session = max(self._session + 1, int(self._clock().timestamp()))
         try:
             await self._writer.submit(lambda store: store.set_counter("session", session))
         except OutboxFault:

@@ -4,19 +4,18 @@ Each entry is decided by itself: committed, or rejected with a reason that is st
 """
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ingest.counters import Counters
+from hub.ingest.device_events import take_device_event, take_start
+from hub.ingest.newest import AHEAD, Place
 from hub.ingest.transaction import Transaction
 from hub.record.fates import Fates
-from hub.record.places import DevicePlace
-from hub.record.schema import devices, readings
+from hub.record.schema import readings
 from vitals.envelope import (
     Batch,
-    DeviceEvent,
     DeviceEventEntry,
-    DeviceEventKind,
     Entry,
     OutboxStarted,
     ReadingEntry,
@@ -26,14 +25,8 @@ from vitals.envelope import (
     entry_sequence,
 )
 from vitals.errors import InvalidEnvelope
-from vitals.events import DeviceAlert, DeviceLink, DeviceStatus, EventName, Severity
 from vitals.parameters import late_after_seconds
 from vitals.readings import Reading
-
-_LINK_EVENTS = {
-    DeviceEventKind.CONNECTED: EventName.DEVICE_CONNECTED,
-    DeviceEventKind.DISCONNECTED: EventName.DEVICE_DISCONNECTED,
-}
 
 
 async def take_batch(transaction: Transaction, batch: Batch, counters: Counters) -> list[int]:
@@ -76,9 +69,10 @@ async def _take(transaction: Transaction, batch: Batch, fates: Fates, entry: Ent
         case ReadingEntry():
             return await _reading(transaction, batch, entry)
         case DeviceEventEntry():
-            return await _device_event(transaction, batch, entry.event)
+            return await take_device_event(transaction, batch, entry.sequence, entry.event)
         case OutboxStarted():  # delivery rule 2: what the previous epoch gave out and never sent is a possible loss
             fates.previous = entry.previous_epoch, entry.previous_top
+            await take_start(transaction, batch, entry)
         case Tombstone():  # delivery rule 3
             transaction.lose(batch.gateway, batch.epoch, entry.sequence, entry.at, entry.reason)
     return None
@@ -91,24 +85,50 @@ async def _reading(transaction: Transaction, batch: Batch, entry: ReadingEntry) 
         return RejectionReason.UNKNOWN_DEVICE
     if place.gateway_id not in (None, batch.gateway):
         return RejectionReason.OTHER_GATEWAY
-    if await _is_resent(transaction.connection, reading):
+    if await _is_resent(transaction, reading):
         return None
+    if (
+        reading.measured > batch.sent + AHEAD
+    ):  # its gateway's clock was set back, or its device's is ahead: of no certain time
+        reading = msgspec.structs.replace(reading, time_uncertain=True)
     patient = (
         None if reading.time_uncertain else transaction.memory.placement.patient_at(reading.device, reading.measured)
     )
-    waited = (batch.sent - reading.measured).total_seconds()
-    newest = transaction.memory.supersedes(reading.device, reading.data_type, reading.measured)
-    late = waited > late_after_seconds(reading.data_type) or not newest
     transaction.record(
-        reading, patient, late=late, gateway_id=batch.gateway, outbox_epoch=batch.epoch, sequence=entry.sequence
+        reading,
+        patient,
+        late=_is_late(transaction, batch, entry.sequence, reading),
+        gateway_id=batch.gateway,
+        outbox_epoch=batch.epoch,
+        sequence=entry.sequence,
     )
     return None
 
 
-async def _is_resent(connection: AsyncConnection, reading: Reading) -> bool:
+def _is_late(transaction: Transaction, batch: Batch, sequence: int, reading: Reading) -> bool:
+    """Whether it waited too long, or was overtaken on its way. What is of no certain time overtakes nothing."""
+    if reading.time_uncertain:
+        return True
+    waited = (batch.sent - reading.measured).total_seconds()
+    place = None if reading.stored else Place(epoch=batch.epoch, sequence=sequence)
+    newest = transaction.memory.newest.takes(
+        (reading.device, reading.data_type), reading.measured, now=transaction.now, place=place
+    )
+    return waited > late_after_seconds(reading.data_type) or not newest
+
+
+async def _is_resent(transaction: Transaction, reading: Reading) -> bool:
     """Whether the device has given this very measurement before: same device time or record number, kind and bytes."""
     if reading.device_time is None and reading.record is None:
         return False
+    identity = reading.device, reading.data_type, reading.device_time, reading.record, reading.raw
+    if identity in transaction.identities or await _is_recorded(transaction.connection, reading):
+        return True
+    transaction.identities.add(identity)
+    return False
+
+
+async def _is_recorded(connection: AsyncConnection, reading: Reading) -> bool:
     device_time = reading.device_time.isoformat() if reading.device_time else None
     found = await connection.execute(
         select(readings.c.raw).where(
@@ -122,76 +142,3 @@ async def _is_resent(connection: AsyncConnection, reading: Reading) -> bool:
         )
     )
     return any(raw == reading.raw for raw in found.scalars())
-
-
-async def _device_event(transaction: Transaction, batch: Batch, event: DeviceEvent) -> RejectionReason | None:
-    place = transaction.memory.placement.device(event.device)
-    if place is None:
-        return RejectionReason.UNKNOWN_DEVICE
-    if place.gateway_id not in (None, batch.gateway):
-        return RejectionReason.OTHER_GATEWAY
-    patient = transaction.memory.placement.patient_at(event.device, event.at)
-    place = msgspec.structs.replace(place, patient=patient)
-    if event.kind is DeviceEventKind.FAULT:
-        _fault(transaction, place, event)
-        return None
-    if link := _LINK_EVENTS.get(event.kind):
-        data = DeviceLink(
-            device_type=event.device.device_type,
-            device_id=event.device.device_id,
-            gateway_id=batch.gateway,
-            reason=event.reason or msgspec.UNSET,
-        )
-        transaction.announce(link, data, place.scope)
-    await _status(transaction, batch, place, event)
-    return None
-
-
-async def _status(transaction: Transaction, batch: Batch, place: DevicePlace, event: DeviceEvent) -> None:
-    """Keep what the device says of itself, and announce it where it has changed."""
-    here = (
-        devices.c.device_type == event.device.device_type.value,
-        devices.c.device_id == event.device.device_id,
-    )
-    row = (await transaction.connection.execute(select(devices).where(*here))).mappings().one()
-    status = event.status or ("online" if event.kind is DeviceEventKind.CONNECTED else row["status"])
-    if event.kind is DeviceEventKind.DISCONNECTED and event.status is None:
-        status = "offline"
-    battery = row["battery_percent"] if event.battery_percent is None else event.battery_percent
-    faults = list(event.faults) if event.kind is DeviceEventKind.STATUS else msgspec.json.decode(row["faults"])
-    encoded = msgspec.json.encode(faults).decode()
-    if (status, battery, encoded) == (row["status"], row["battery_percent"], row["faults"]):
-        return
-    await transaction.connection.execute(
-        update(devices)
-        .where(*here)
-        .values(status=status, battery_percent=battery, faults=encoded, status_since=event.at)
-    )
-    data = DeviceStatus(
-        device_type=event.device.device_type,
-        device_id=event.device.device_id,
-        status=status,
-        faults=faults,
-        gateway_id=batch.gateway,
-        battery=msgspec.UNSET if battery is None else battery,
-    )
-    transaction.announce(EventName.DEVICE_STATUS_CHANGE, data, place.scope)
-
-
-def _fault(transaction: Transaction, place: DevicePlace, event: DeviceEvent) -> None:
-    """What a device sent was refused, or it does not answer: a technical alarm."""
-    reason = event.reason or "the device does not work as it should"
-    data = DeviceAlert(
-        device_type=event.device.device_type,
-        device_id=event.device.device_id,
-        alert_type="device_fault",
-        severity=Severity.INFO,
-        message=f"{event.device.device_id}: {reason}"[:500],
-        data={"faults": list(event.faults)},
-        episode_id=transaction.new_id(),
-        kind="technical",
-        repeat=1,
-        timestamp=event.at,
-        patient_id=place.patient.patient_id if place.patient else msgspec.UNSET,
-    )
-    transaction.announce(EventName.DEVICE_ALERT, data, place.scope)

@@ -12,14 +12,14 @@ from hub.ingest.owner import Arrival, Owner
 from hub.record.record import Record
 from hub.rooms.rooms import Rooms
 from hub.settings import MqttSettings
-from vitals.envelope import RejectionReason, decode_batch
+from vitals.envelope import RejectionReason, decode_batch, decode_state
 from vitals.errors import InvalidEnvelope, InvalidTopic
 from vitals.identifiers import SYSTEM, GatewayId, HospitalId
 from vitals.topics import PREFIX, Channel, parse_topic
 
 log = logging.getLogger(__name__)
 
-TOPICS = tuple(f"{PREFIX}/+/{channel}" for channel in (Channel.READINGS, Channel.EVENTS))
+TOPICS = tuple(f"{PREFIX}/+/{channel}" for channel in (Channel.READINGS, Channel.EVENTS, Channel.STATE))
 
 
 class Ingest:
@@ -89,23 +89,34 @@ class Ingest:
         """Route a message to its owner, or refuse it: then it is counted and the broker may forget it."""
         gateway = "unknown"
         try:
-            gateway, _ = parse_topic(delivery.topic)
-            batch = decode_batch(delivery.payload)
+            gateway, channel = parse_topic(delivery.topic)
+            hospital = self._hospital_of.get(gateway)
+            if channel is Channel.STATE:
+                self._take_state(gateway, hospital, delivery)
+            else:
+                self._take_batch(gateway, hospital, delivery)
         except InvalidTopic:
             self._refuse(delivery, gateway, "unknown_topic")
-            return
         except InvalidEnvelope as refusal:
             self._refuse(delivery, gateway, refusal.reason)
-            return
-        hospital = self._hospital_of.get(gateway)
+
+    def _take_batch(self, gateway: GatewayId, hospital: HospitalId | None, delivery: Delivery) -> None:
+        batch = decode_batch(delivery.payload)
         if batch.gateway != gateway:
-            self._refuse(delivery, gateway, "foreign_gateway")
-        elif hospital is None:
-            self._refuse(delivery, gateway, RejectionReason.UNKNOWN_GATEWAY)
-        else:
-            owner = self._owners[hospital]
-            owner.heard(batch)
-            owner.arrived(Arrival(batch=batch, delivery=delivery))
+            raise InvalidEnvelope("foreign_gateway")
+        if hospital is None:
+            raise InvalidEnvelope(RejectionReason.UNKNOWN_GATEWAY)
+        owner = self._owners[hospital]
+        owner.heard(batch)
+        owner.arrived(Arrival(batch=batch, delivery=delivery))
+
+    def _take_state(self, gateway: GatewayId, hospital: HospitalId | None, delivery: Delivery) -> None:
+        state = decode_state(delivery.payload)
+        if hospital is None:
+            raise InvalidEnvelope(RejectionReason.UNKNOWN_GATEWAY)
+        self._owners[hospital].state_arrived(gateway, state)
+        if self._broker is not None:
+            self._broker.acknowledge(delivery)
 
     def _refuse(self, delivery: Delivery, gateway: str, reason: str) -> None:
         self.counters.refuse(gateway, reason)

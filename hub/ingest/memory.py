@@ -1,18 +1,17 @@
 """What an owner keeps in memory: loaded after its token is won, and again after a failed or unknown commit (delivery rule 12)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.alerts.judging import Episode, Judge
 from hub.alerts.rules import Rule
+from hub.ingest.newest import Newest
 from hub.record.registry import Placement, load_placement
 from hub.record.schema import episodes, gateways, wards
-from vitals.identifiers import DeviceKey, GatewayId, HospitalId, WardId
-from vitals.parameters import Vital
+from vitals.identifiers import GatewayId, HospitalId, WardId
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,19 +23,15 @@ class Memory:
     judge: Judge
     gateways: frozenset[GatewayId]
     ward_ids: tuple[WardId, ...]
-    newest: dict[tuple[DeviceKey, Vital], datetime] = field(default_factory=dict)
-
-    def supersedes(self, device: DeviceKey, data_type: Vital, measured: datetime) -> bool:
-        """Whether nothing newer of the same device has been taken; then this is the newest."""
-        known = self.newest.get((device, data_type))
-        if known is not None and known > measured:
-            return False
-        self.newest[device, data_type] = measured
-        return True
+    newest: Newest
 
 
 async def load_memory(
-    connection: AsyncConnection, hospital_id: HospitalId, rules: Sequence[Rule], new_id: Callable[[], str]
+    connection: AsyncConnection,
+    hospital_id: HospitalId,
+    rules: Sequence[Rule],
+    newest: Newest,
+    new_id: Callable[[], str],
 ) -> Memory:
     """Everything, as of this transaction."""
     columns = [episodes.c[name] for name in Episode.__struct_fields__]
@@ -53,4 +48,5 @@ async def load_memory(
         judge=Judge(rules, [Episode(**row) for row in found.mappings()], new_id),
         gateways=frozenset(known.scalars()),
         ward_ids=tuple(ward_ids.scalars()),
+        newest=newest,
     )

@@ -101,7 +101,8 @@ async def _device_data(transaction: Transaction, payload: str, request_key: str)
     holder = patient.patient_id if patient else None
     if asked.patient_id not in (None, holder):
         raise Conflict(f"patient_id: {reading.device} was not held by that patient when it was measured")
-    newest = transaction.memory.supersedes(reading.device, reading.data_type, reading.measured)
+    key = reading.device, reading.data_type
+    newest = transaction.memory.newest.takes(key, reading.measured, now=transaction.now)
     late = (transaction.now - reading.measured).total_seconds() > late_after_seconds(reading.data_type) or not newest
     transaction.record(
         reading, patient, late=late, gateway_id=None, outbox_epoch=request_key, sequence=1, author=asked.author

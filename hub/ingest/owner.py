@@ -20,8 +20,10 @@ from hub.alerts.rules import Rule
 from hub.errors import Conflict, Fenced, HubError, Invalid, NotFound, RecordUnavailable
 from hub.ingest.broker import Broker, Delivery
 from hub.ingest.counters import Counters
+from hub.ingest.device_events import take_state
 from hub.ingest.entries import take_batch
 from hub.ingest.memory import Memory, load_memory
+from hub.ingest.newest import Newest
 from hub.ingest.operations import carry_out
 from hub.ingest.publisher import Publisher
 from hub.ingest.transaction import FateKey, Transaction
@@ -31,7 +33,7 @@ from hub.record.ownership import Lease
 from hub.record.record import Record
 from hub.record.schema import inbox
 from hub.rooms.rooms import Rooms
-from vitals.envelope import Acknowledgement, Batch, Greeting, encode, ranges_of
+from vitals.envelope import Acknowledgement, Batch, GatewayState, Greeting, encode, ranges_of
 from vitals.identifiers import GatewayId, HospitalId
 from vitals.topics import Channel, topic
 
@@ -76,6 +78,8 @@ class Owner:
         self._publisher = Publisher(record.engine, rooms, hospital_id, lambda: self._lease.fence, new_id)
         self._memory: Memory | None = None
         self._arrived: deque[Arrival] = deque()
+        self._states: dict[GatewayId, GatewayState] = {}
+        self._changed: set[GatewayId] = set()
         self._work = record.inbox.arrived(hospital_id)
         self._greeted: dict[GatewayId, int] = {}
         self._broker: Broker | None = None
@@ -89,8 +93,23 @@ class Owner:
         self._broker = broker
 
     def arrived(self, arrival: Arrival) -> None:
-        """Take a batch in. Bounded by the broker, which has at most its in-flight window outstanding with us."""
+        """Take it in. Bounded by the broker, which has at most its in-flight window outstanding with us.
+
+        Who is not the owner lets it go: the outbox is the buffer, and sends again when an owner greets it.
+        """
+        if self._memory is None:
+            self._acknowledge(arrival.delivery)
+            return
         self._arrived.append(arrival)
+        self._work.set()
+
+    def state_arrived(self, gateway_id: GatewayId, state: GatewayState) -> None:
+        """Keep a gateway's state of its newest session: whoever becomes the owner needs it too."""
+        known = self._states.get(gateway_id)
+        if known is not None and state.session < known.session:
+            return
+        self._states[gateway_id] = state
+        self._changed.add(gateway_id)
         self._work.set()
 
     def greet_again(self) -> None:
@@ -111,7 +130,8 @@ class Owner:
             if not await self._lease.take():
                 await asyncio.sleep(RETRY_SECONDS)
                 return
-            await self._load()
+            await self._load(Newest())
+            self._changed.update(self._states)
             log.info("owner of %s, token %d", self.hospital_id, self._lease.fence.token)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run(), name=f"publisher {self.hospital_id}")
@@ -121,11 +141,13 @@ class Owner:
         except* RecordUnavailable as lost:
             log.warning("ingest of %s stands still: %s", self.hospital_id, lost.exceptions[0])
         self._memory = None
+        self._let_go([*self._arrived])
+        self._arrived.clear()
         await asyncio.sleep(RETRY_SECONDS)
 
-    async def _load(self) -> None:
+    async def _load(self, newest: Newest) -> None:
         async with self._lease.transaction() as tenure:  # delivery rule 12
-            self._memory = await load_memory(tenure.connection, self.hospital_id, self._rules, self._new_id)
+            self._memory = await load_memory(tenure.connection, self.hospital_id, self._rules, newest, self._new_id)
             self.alive_at = tenure.now
         self._greeted.clear()
 
@@ -134,7 +156,10 @@ class Owner:
             self._work.clear()
             await self._greet()
             arrivals = [self._arrived.popleft() for _ in range(min(BATCHES_PER_TRANSACTION, len(self._arrived)))]
-            more = await self._commit(arrivals)
+            try:
+                more = await self._commit(arrivals)
+            finally:  # after a failure too, or the broker's window fills up: the outboxes send again
+                self._let_go(arrivals)
             if self._arrived or more:
                 continue
             try:
@@ -148,11 +173,14 @@ class Owner:
         assert self._memory is not None  # noqa: S101 - set by `_load`, unset only after this task has ended
         answered: dict[FateKey, list[int]] = defaultdict(list)
         fence = self._lease.fence
+        changed, self._changed = sorted(self._changed), set()
         async with self._lease.transaction() as tenure:
             transaction = Transaction(tenure, self._memory, record_epoch=fence.record_epoch, new_id=self._new_id)
+            for gateway_id in changed:
+                await take_state(transaction, gateway_id, self._states[gateway_id])
             for arrival in arrivals:
-                sequences = await take_batch(transaction, arrival.batch, self._counters)
-                answered[arrival.batch.gateway, arrival.batch.epoch] += sequences
+                batch = arrival.batch
+                answered[batch.gateway, batch.epoch] += await take_batch(transaction, batch, self._counters)
             decided = await self._drain_inbox(transaction)
             await transaction.write()
             tenure.published_through = self._publisher.through
@@ -169,12 +197,10 @@ class Owner:
                     rejected=fates.rejections(sequences),
                 ),
             )
-        for arrival in arrivals:
-            self._acknowledge(arrival.delivery)
         self._record.inbox.decided(decided)
         self._publisher.hand_over(transaction.publications)
         if transaction.registry_changed:
-            await self._load()
+            await self._load(self._memory.newest)
         return len(decided) == REQUESTS_PER_TRANSACTION
 
     async def _drain_inbox(self, transaction: Transaction) -> list[str]:
@@ -222,12 +248,17 @@ class Owner:
 
     def heard(self, batch: Batch) -> None:
         """A gateway that does not yet know the record epoch in force is greeted again."""
-        if self._memory is not None and batch.record_epoch != self._lease.fence.record_epoch:
+        if self._lease.is_held and batch.record_epoch != self._lease.fence.record_epoch:
             self._greeted.pop(batch.gateway, None)
 
     def _send(self, gateway_id: GatewayId, message: Acknowledgement | Greeting) -> None:
         if self._broker is not None:
             self._broker.publish(topic(gateway_id, Channel.ACK), encode(message))
+
+    def _let_go(self, arrivals: Sequence[Arrival]) -> None:
+        """The broker may forget them."""
+        for arrival in arrivals:
+            self._acknowledge(arrival.delivery)
 
     def _acknowledge(self, delivery: Delivery) -> None:
         if self._broker is not None:

@@ -3,7 +3,7 @@
 Nothing is acknowledged or published from here; the owner does that after the commit, with what it finds in here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,10 @@ FateKey = tuple[GatewayId, OutboxEpoch]
 
 
 class Transaction:
-    """Rows are gathered and written at the end in as few statements as there are tables. N advances by one a message (rule 16)."""
+    """Rows are gathered and written at the end in as few statements as there are tables. N advances by one a message (rule 16).
+
+    `identities` are of measurements that it takes in and that devices may send again.
+    """
 
     def __init__(self, tenure: Tenure, memory: Memory, *, record_epoch: int, new_id: Callable[[], str]) -> None:
         self.tenure = tenure
@@ -36,6 +39,7 @@ class Transaction:
         self.now = tenure.now
         self.publications: list[Publication] = []
         self.fates: dict[FateKey, Fates] = {}
+        self.identities: set[Hashable] = set()
         self.registry_changed = False
         self.new_id = new_id
         self._record_epoch = record_epoch
@@ -56,7 +60,13 @@ class Transaction:
         return self.fates[key]
 
     def announce(
-        self, event: EventName, data: EventData | dict[str, Any], scope: Scope, *, test: bool = False
+        self,
+        event: EventName,
+        data: EventData | dict[str, Any],
+        scope: Scope,
+        *,
+        test: bool = False,
+        late: bool = False,
     ) -> Publication:
         """Record an event and give it its N."""
         self.tenure.n += 1
@@ -69,6 +79,7 @@ class Transaction:
             scope=scope,
             at=self.now,
             test=test,
+            late=late,
         )
         self._announcements.append(row)
         made = publications.of_announcement(row, self._record_epoch)

@@ -47,6 +47,11 @@ class Lease:
             raise Fenced(f"this process does not own {self._hospital_id}")
         return self._fence
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it was held when last looked at."""
+        return self._fence is not None
+
     async def take(self) -> bool:
         """Win the lease with a new token if it is free, ended or our own; False while another holds it."""
         async with self._engine.writing() as connection:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.publication import Publication
@@ -46,6 +46,7 @@ def of_announcement(row: Row, record_epoch: int) -> Publication:
         data=msgspec.Raw(row["event_data"].encode()),
         timestamp=row["at"],
         test=row["test"],
+        late=row["late"],
     )
 
 
@@ -53,9 +54,9 @@ async def after(
     connection: AsyncConnection, hospital_id: HospitalId, n: int, *, limit: int, record_epoch: int
 ) -> list[Publication]:
     """The next at most `limit` messages after N, derived from their rows, in increasing N."""
-    newer = readings.c.hospital_id == hospital_id, or_(readings.c.n_data > n, readings.c.n_vitals > n)
+    newer = readings.c.hospital_id == hospital_id, readings.c.n_data >= n  # n_vitals is n_data + 1 where there is one
     rows = (
-        await connection.execute(select(readings).where(*newer).order_by(readings.c.n_data).limit(limit))
+        await connection.execute(select(readings).where(*newer).order_by(readings.c.n_data).limit(limit + 1))
     ).mappings()
     made = [publication for row in rows for publication in of_reading(row, record_epoch) if publication.n > n]
     found = await connection.execute(
@@ -78,6 +79,7 @@ def announcement_row(
     scope: Scope,
     at: datetime,
     test: bool = False,
+    late: bool = False,
 ) -> dict[str, Any]:
     """A row of `announcements`."""
     return {
@@ -89,6 +91,7 @@ def announcement_row(
         "scope": _encode(scope).decode(),
         "at": at,
         "test": test,
+        "late": late,
     }
 
 
@@ -129,7 +132,7 @@ def _publication(
     data: dict[str, object],
     scope: Scope,
 ) -> Publication:
-    if qualities := _qualities(reading.values):
+    if qualities := qualities_of(reading.values):
         data["quality"] = qualities
     if reading.replayed is not None:
         data["replayed"] = reading.replayed
@@ -152,7 +155,7 @@ def _event_id(row: Row, event: EventName) -> str:
     return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
 
 
-def _qualities(values: tuple[Value, ...]) -> dict[str, dict[str, object]]:
+def qualities_of(values: tuple[Value, ...]) -> dict[str, dict[str, object]]:
     """By vital, what is to be said of values that are not simply valid; the worst of a group stands for it."""
     said: dict[str, dict[str, object]] = {}
     for value in values:

@@ -191,6 +191,7 @@ readings = Table(
     Index("ix_readings_hospital_id_n_data", "hospital_id", "n_data"),
     Index("ix_readings_patient_id_measured", "patient_id", "measured"),
     Index("ix_readings_device_type_device_id_measured", "device_type", "device_id", "measured"),
+    Index("ix_readings_device_type_device_id_device_time", "device_type", "device_id", "device_time"),
 )
 
 announcements = Table(
@@ -204,6 +205,7 @@ announcements = Table(
     Column("scope", Text, nullable=False),  # JSON of vitals.events.Scope
     Column("at", Instant, nullable=False),
     Column("test", Boolean, nullable=False),
+    Column("late", Boolean, nullable=False),
 )
 
 episodes = Table(

@@ -205,7 +205,14 @@ async def test_the_state_is_online_then_offline_and_its_session_rises(
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    assert [(state.online, state.session) for state in states] == [(True, 1), (False, 1), (True, 2), (False, 2)]
+    first, second = states[0].session, states[2].session
+    assert first < second
+    assert [(state.online, state.session) for state in states] == [
+        (True, first),
+        (False, first),
+        (True, second),
+        (False, second),
+    ]
 
 
 async def test_a_wrong_password_is_a_problem_that_names_the_broker(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import aiomqtt
 import msgspec
+from sqlalchemy import Table, func, select
 
 from hub.alerts.rules import load_rules
 from hub.ingest.ingest import Ingest
 from hub.record.record import Record
 from hub.registry_file import RegistryFile, apply_registry
+from hub.rooms.messages import RoomAddress
 from hub.rooms.rooms import Rooms
 from hub.settings import MqttSettings
 from tests.conftest import GATEWAY_PASSWORD, HUB_PASSWORD
@@ -152,3 +154,30 @@ async def ingesting(
 
 def entries(readings: Sequence[Reading], *, first: int = 1) -> list[ReadingEntry]:
     return [ReadingEntry(sequence=first + place, reading=reading) for place, reading in enumerate(readings)]
+
+
+async def count(record: Record, table: Table) -> int:
+    async with record.engine.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(table))
+
+
+async def rows(record: Record, table: Table) -> list[dict]:
+    async with record.engine.reading() as connection:
+        return [dict(row) for row in (await connection.execute(select(table))).mappings()]
+
+
+async def room(rooms: Rooms, name: str) -> list[tuple[str, dict]]:
+    """What a room remembers: event names and data."""
+    address = RoomAddress(hospital_id=HOSPITAL, room=name)
+    read = await rooms.history(address, since=None, limit=500)
+    return [(message.event, msgspec.json.decode(message.data)) for message in read.messages]
+
+
+async def filled(rooms: Rooms, name: str, size: int) -> list[tuple[str, dict]]:
+    """What a room remembers as soon as it is `size` messages."""
+
+    async def enough() -> list[tuple[str, dict]] | None:
+        messages = await room(rooms, name)
+        return messages if len(messages) >= size else None
+
+    return await eventually(enough, seconds=5)

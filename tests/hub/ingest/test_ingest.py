@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import func, select
 
+from hub.errors import RecordUnavailable
+from hub.ingest.broker import Broker, Delivery
+from hub.ingest.transaction import Transaction
 from hub.record.schema import announcements, episodes, losses, outbox_fates, ownership, readings
 from hub.rooms.messages import Position, RoomAddress
 from tests.hub.ingest.support import (
@@ -16,11 +18,15 @@ from tests.hub.ingest.support import (
     OXIMETER,
     PATIENT,
     SPARE,
+    count,
     entries,
+    filled,
     gateway,
     ingesting,
     now,
     pressure,
+    room,
+    rows,
 )
 from tests.support.waiting import eventually
 from vitals.envelope import (
@@ -47,33 +53,6 @@ def database_url(request, tmp_path) -> str:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'record.sqlite3'}"
-
-
-async def count(record, table) -> int:
-    async with record.engine.reading() as connection:
-        return await connection.scalar(select(func.count()).select_from(table))
-
-
-async def rows(record, table) -> list[dict]:
-    async with record.engine.reading() as connection:
-        return [dict(row) for row in (await connection.execute(select(table))).mappings()]
-
-
-async def room(rooms, name: str) -> list[tuple[str, dict]]:
-    """What a room remembers: event names and data."""
-    address = RoomAddress(hospital_id=HOSPITAL, room=name)
-    read = await rooms.history(address, since=None, limit=500)
-    return [(message.event, msgspec.json.decode(message.data)) for message in read.messages]
-
-
-async def filled(rooms, name: str, size: int) -> list[tuple[str, dict]]:
-    """What a room remembers as soon as it is `size` messages."""
-
-    async def enough() -> list[tuple[str, dict]] | None:
-        messages = await room(rooms, name)
-        return messages if len(messages) >= size else None
-
-    return await eventually(enough, seconds=5)
 
 
 async def test_an_acknowledged_reading_is_recorded_and_published(
@@ -174,12 +153,8 @@ async def test_a_late_reading_is_recorded_and_never_sounds(sqlite_url, redis_ser
         ingesting(sqlite_url, redis_server.url, mosquitto_server.port, tmp_path) as (record, rooms, _),
         gateway(mosquitto_server.port) as one,
     ):
-        old = now() - timedelta(minutes=6)
-        await one.send(
-            *entries(
-                [pressure(170, 100, at=old), pressure(120, 80), pressure(171, 100, at=now() - timedelta(seconds=60))]
-            )
-        )
+        overtaken = pressure(171, 100, at=now() - timedelta(seconds=60), stored=True)
+        await one.send(*entries([pressure(170, 100, at=now() - timedelta(minutes=6)), pressure(120, 80), overtaken]))
         await one.acknowledgement()
         assert [row["late"] for row in await rows(record, readings)] == [True, False, True]
         assert len(await filled(rooms, f"patient:{PATIENT}:vitals", 3)) == 3
@@ -215,9 +190,59 @@ async def test_a_stored_measurement_that_is_resent_is_one_reading(sqlite_url, re
     ):
         await one.send(*entries([first]))
         await one.acknowledgement()
-        await one.send(*entries([again, other], first=2))
-        assert (await one.acknowledgement()).committed == [(2, 3)]
+        await one.send(*entries([again, other, other], first=2))
+        assert (await one.acknowledgement()).committed == [(2, 4)]
         assert await count(record, readings) == 2
+
+
+async def test_a_reading_measured_after_it_was_sent_is_of_no_certain_time(
+    sqlite_url, redis_server, mosquitto_server, tmp_path
+):
+    """A gateway's clock was set back, or a device's runs ahead: recorded, never judged, and it makes nothing late."""
+    async with (
+        ingesting(sqlite_url, redis_server.url, mosquitto_server.port, tmp_path) as (record, rooms, _),
+        gateway(mosquitto_server.port) as one,
+    ):
+        await one.send(*entries([pressure(170, 100, at=now() + timedelta(hours=1)), pressure(150, 95)]))
+        await one.acknowledgement()
+        recorded = await rows(record, readings)
+        assert [(row["time_uncertain"], row["patient_id"]) for row in recorded] == [(True, None), (False, PATIENT)]
+        assert [row["late"] for row in recorded] == [True, False]
+        assert len(await filled(rooms, f"patient:{PATIENT}:alerts", 1)) == 1
+
+
+async def test_the_broker_may_forget_what_could_not_be_committed(
+    sqlite_url, redis_server, mosquitto_server, tmp_path, monkeypatch
+):
+    """Else its window fills up, failure by failure, and nothing comes any more; the outboxes send again."""
+    released = 0
+    acknowledge = Broker.acknowledge
+
+    def count_released(broker: Broker, delivery: Delivery) -> None:
+        nonlocal released
+        released += 1
+        acknowledge(broker, delivery)
+
+    async def refuse(_: Transaction) -> None:
+        raise RecordUnavailable("the disk is away")
+
+    async with (
+        ingesting(sqlite_url, redis_server.url, mosquitto_server.port, tmp_path) as (record, _, _),
+        gateway(mosquitto_server.port) as one,
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(Broker, "acknowledge", count_released)
+            patched.setattr(Transaction, "write", refuse)
+            for sequence in range(1, 21):
+                await one.send(*entries([pressure(120, 80)], first=sequence))
+            await eventually(lambda: released == 20)
+        await one.greeting()
+
+        async def taken() -> bool:
+            await one.send(*entries([pressure(121, 81)], first=21))
+            return await count(record, readings) > 0
+
+        await eventually(taken)
 
 
 async def test_tombstones_and_starts_are_recorded(database_url, redis_server, mosquitto_server, tmp_path):

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("hospital_id", "n", name=op.f("pk_announcements")),
     )
     op.create_table(
@@ -124,6 +125,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("reading_id", name=op.f("pk_readings")),
     )
     with op.batch_alter_table("readings", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_readings_device_type_device_id_device_time", ["device_type", "device_id", "device_time"], unique=False
+        )
         batch_op.create_index(
             "ix_readings_device_type_device_id_measured", ["device_type", "device_id", "measured"], unique=False
         )
