@@ -1,14 +1,13 @@
 """Settings from four places: command line > environment > TOML file > defaults; into a typed struct, with where each came from.
 
-An environment variable is `BEDSIDE_` and the key in capitals, `__` between the levels: `BEDSIDE_MQTT__HOST`. Errors name the
-place, the key, and the nearest key that there is.
+An environment variable is `BEDSIDE_` and the key in capitals, `__` between the levels: `BEDSIDE_MQTT__HOST`; an empty one counts as
+not set. Errors name the place, the key, and the nearest key that there is.
 """
 
 import difflib
 import os
 import re
 import tomllib
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,16 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from bedside.annotations import holds_list, holds_mapping, struct_in
 from bedside.exits import CommandFailed, Exit
+from bedside.mistakes import explained
 
 PREFIX: Final = "BEDSIDE_"
 S = TypeVar("S", bound=msgspec.Struct)
 Tree = dict[str, Any]
 _PASSWORD: Final = re.compile(r"(://[^:/@\s]*:).*@|((?:password|passwd|pwd)=)[^&\s]*", re.IGNORECASE)
+_MISTYPED: Final = 0.8
+"""How like a key an unknown variable must be to be taken for a slip and not for another program's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +50,16 @@ def load(
     overrides: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Loaded[S]:
-    """Read, merge and check. `overrides` are by dotted key; None is no override. Raises CommandFailed, exit 3."""
+    """Read, merge and check. `overrides` are by dotted key; None is no override.
+
+    Raises CommandFailed: exit 2 for what the command line says, else 3.
+    """
     merged = merge(kind, file=file, overrides=overrides, environment=environment)
     try:
         settings = msgspec.convert(merged.tree, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise CommandFailed(_explained(str(error), merged.origins, file), Exit.CONFIGURATION) from error
+        said, _, where = str(error).partition(" - at `$")
+        raise refused(kind, where.strip(".`"), said, merged.origins, file) from error
     return Loaded(settings=settings, origins=merged.origins)
 
 
@@ -72,20 +79,42 @@ def merge(
     merged: Tree = {}
     origins: dict[str, str] = {}
     for origin, tree in layers:
-        _check_keys(kind, tree, origin)
-        _merge(merged, tree)
-        origins |= {key: _named(origin, key) for key in _dotted(tree)}
+        levelled = _levelled(kind, tree)
+        _check_keys(kind, levelled, origin)
+        _merge(merged, levelled)
+        origins |= {key: _named(origin, key) for key in dotted(levelled)}
     return Merged(tree=merged, origins=origins)
+
+
+def refused(
+    kind: type[msgspec.Struct], key: str, said: str, origins: Mapping[str, str], file: Path | None
+) -> CommandFailed:
+    """The failure that says what is wrong with `key` (empty: with the whole) and where it was said."""
+    origin = origins.get(key) or _common_origin(key, origins)
+    place = origin or (str(file) if file else "the configuration")
+    message = explained(kind, key, said, variable=variable)
+    own = origin.startswith(("--", PREFIX))
+    text = f"{place}: {message}" if own or not key or message.startswith(key) else f"{place}: {key}: {message}"
+    return CommandFailed(text, Exit.USAGE if origin.startswith("--") else Exit.CONFIGURATION)
+
+
+def _common_origin(key: str, origins: Mapping[str, str]) -> str:
+    """Of a table with free keys, of which msgspec doesn't say which it means (`logging.loggers[...]`): the place, where it is one."""
+    if not key.endswith("[...]"):
+        return ""
+    said = {origin for one, origin in origins.items() if one.startswith(key.removesuffix("[...]") + ".")}
+    return said.pop() if len(said) == 1 else ""
 
 
 def shown(settings: msgspec.Struct) -> Tree:
     """Every key with its value, dotted; passwords inside addresses are left out."""
-    return {
-        key: _PASSWORD.sub(lambda match: f"{match[1]}…@" if match[1] else f"{match[2]}…", value)
-        if isinstance(value, str)
-        else value
-        for key, value in _dotted(msgspec.to_builtins(settings, enc_hook=str)).items()
-    }
+    values = dotted(msgspec.to_builtins(settings, enc_hook=str))
+    return {key: redacted(value) if isinstance(value, str) else value for key, value in values.items()}
+
+
+def redacted(address: str) -> str:
+    """An address without the password in it."""
+    return _PASSWORD.sub(lambda match: f"{match[1]}…@" if match[1] else f"{match[2]}…", address)
 
 
 def variable(key: str) -> str:
@@ -93,8 +122,25 @@ def variable(key: str) -> str:
     return PREFIX + key.upper().replace(".", "__")
 
 
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> Tree:
+    """The leaves of a tree by dotted key, members of lists of tables as `devices[0].port`."""
+    flat: Tree = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat |= dotted(value, f"{name}.")
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(member, dict) for member in value):
+            for place, member in enumerate(value):
+                flat |= dotted(member, f"{name}[{place}].")
+        else:
+            flat[name] = value
+    return flat
+
+
 def _named(origin: str, key: str) -> str:
-    return variable(key) if origin == "the environment" else origin
+    if origin == "the environment":
+        return variable(key)
+    return f"--{key.replace('_', '-')}" if origin == "the command line" else origin
 
 
 def _read(file: Path) -> Tree:
@@ -107,19 +153,23 @@ def _read(file: Path) -> Tree:
 
 
 def _from_environment(kind: type[msgspec.Struct], environment: Mapping[str, str]) -> Tree:
-    """Variables whose first part is a key of `kind`; others with our prefix are other commands' business."""
+    """Variables whose first part is a key of `kind`; others with our prefix are other commands' business, unless they look like a slip."""
     found = {}
     for name, value in environment.items():
-        if name.startswith(PREFIX):
-            key = name.removeprefix(PREFIX).lower().replace("__", ".")
-            if key.split(".")[0] in kind.__struct_fields__:
-                found[key] = value
+        if not name.startswith(PREFIX) or not value:
+            continue
+        key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        first = key.split(".")[0]
+        if first in kind.__struct_fields__:
+            found[key] = value
+        elif near := difflib.get_close_matches(first, kind.__struct_fields__, 1, _MISTYPED):
+            raise CommandFailed(f"{name}: there is no such key; did you mean {variable(near[0])}?", Exit.CONFIGURATION)
     return _nested(found)
 
 
 def _nested(flat: Mapping[str, object]) -> Tree:
     tree: Tree = {}
-    for key, value in flat.items():
+    for key, value in sorted(flat.items()):
         if value is None:
             continue
         *parents, last = key.split(".")
@@ -133,14 +183,18 @@ def _nested(flat: Mapping[str, object]) -> Tree:
     return tree
 
 
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Tree:
-    flat: Tree = {}
+def _levelled(kind: type[msgspec.Struct], tree: Tree) -> Tree:
+    """Tables whose keys are free made flat: `loggers.hub.rooms`, or a variable's levels, are the one logger `hub.rooms`."""
+    annotations = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    levelled: Tree = {}
     for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            flat |= _dotted(value, f"{prefix}{key}.")
+        annotation = annotations.get(key)
+        inner = struct_in(annotation)
+        if not isinstance(value, dict) or (inner is None and not holds_mapping(annotation)):
+            levelled[key] = value
         else:
-            flat[prefix + key] = value
-    return flat
+            levelled[key] = dotted(value) if inner is None else _levelled(inner, value)
+    return levelled
 
 
 def _merge(into: Tree, tree: Mapping[str, Any]) -> None:
@@ -156,13 +210,14 @@ def _check_keys(kind: type[msgspec.Struct], tree: Mapping[str, Any], origin: str
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in tree.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; there are {', '.join(sorted(fields))}"
-            raise CommandFailed(f"{origin}: there is no key {prefix}{key}{hint}", Exit.CONFIGURATION)
-        inner = _struct_in(fields[key])
+            raise CommandFailed(f"{_named(origin, prefix + key)}: {_unknown(prefix, key, fields)}", Exit.CONFIGURATION)
+        inner = struct_in(fields[key])
         if inner is None:
             continue
         if isinstance(value, dict):
+            if holds_list(fields[key]):
+                advice = f"{prefix}{key} is a list of tables: write [[{prefix}{key}]] before each"
+                raise CommandFailed(f"{origin}: {advice}", Exit.CONFIGURATION)
             _check_keys(inner, value, origin, f"{prefix}{key}.")
         elif isinstance(value, list):
             for place, member in enumerate(value):
@@ -170,26 +225,13 @@ def _check_keys(kind: type[msgspec.Struct], tree: Mapping[str, Any], origin: str
                     _check_keys(inner, member, origin, f"{prefix}{key}[{place}].")
 
 
-def _struct_in(annotation: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401 - any type's annotation
-    """The struct that an annotation is, or holds: `Struct | None`, `tuple[Struct, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return annotation
-    return next((found for inner in typing.get_args(annotation) if (found := _struct_in(inner))), None)
-
-
-def _explained(problem: str, origins: Mapping[str, str], file: Path | None) -> str:
-    """msgspec's words, with the place that said it and the key."""
-    said, _, where = problem.partition(" - at `$.")
-    key = where.rstrip("`")
-    origin = origins.get(key, str(file) if file else "the configuration")
-    if not key:
-        missing = re.search(r"missing required field `(\w+)`", said)
-        hint = f"; write {missing[1]} = … or set {variable(missing[1])}" if missing else ""
-        return f"{origin}: {said}{hint}"
-    return f"{origin}: {key}: {said}" if origin != variable(key) else f"{origin}: {said}"
+def _unknown(prefix: str, key: str, fields: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(key, fields, 1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(sorted(fields))}"
+    return f"there is no key {prefix}{key}; {hint}"
 
 
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+    raise TypeError(f"Expected `{'str' if kind is Path else kind.__name__}`, got `{type(value).__name__}`")

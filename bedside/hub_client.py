@@ -3,14 +3,16 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS: Final = 5.0
+LONGEST_ANSWER: Final = 4 * 1024 * 1024
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -28,30 +30,43 @@ class Answer:
 
 
 def get(url: str, *, token: str | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
-    """GET `url`. Raises HubUnreachable."""
+    """GET `url`; a redirection is an answer too and not followed, for the token is for this hub. Raises HubUnreachable."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise HubUnreachable(f"{url}: must begin with http:// or https://")
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        asked = urllib.request.Request(url, headers=headers)  # noqa: S310 - http and https, checked below
-        if asked.type not in ("http", "https"):
-            raise HubUnreachable(f"{url}: must begin with http:// or https://")
-        with _opener(asked).open(asked, timeout=seconds) as response:
-            return _answer(response.status, response.headers, response.read())
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return _answer(refused.code, refused.headers, refused.read())
+        return _asked(urllib.request.Request(url, headers=headers), seconds)  # noqa: S310 - http and https, checked above
     except urllib.error.URLError as error:
         raise HubUnreachable(f"{url}: {getattr(error.reason, 'strerror', None) or error.reason}") from error
+    except HTTPException as error:
+        raise HubUnreachable(f"{url}: what answers there is no web server") from error
     except (OSError, ValueError) as error:
         raise HubUnreachable(f"{url}: {error}") from error
 
 
-def _opener(asked: urllib.request.Request) -> urllib.request.OpenerDirector:
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows nothing."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _asked(request: urllib.request.Request, seconds: float) -> Answer:
+    try:
+        with _opener(request).open(request, timeout=seconds) as response:
+            return _answer(response.status, response.headers, response.read(LONGEST_ANSWER))
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return _answer(refused.code, refused.headers, refused.read(LONGEST_ANSWER))
+
+
+def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
     """No proxy stands between us and this machine."""
-    here = (urlsplit(asked.full_url).hostname or "") in _LOOPBACK
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else []))
+    here = (urlsplit(request.full_url).hostname or "") in _LOOPBACK
+    return urllib.request.build_opener(_Stays, *([urllib.request.ProxyHandler({})] if here else []))
 
 
-def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def _answer(status: int, headers: Message, body: bytes) -> Answer:
     try:
         content = json.loads(body) if body else None
     except ValueError:

@@ -62,6 +62,12 @@ def model(arguments: list[str]) -> int:
     _become(PYTHON, CHECKOUT / "model" / "run.py", *arguments)
 
 
+def docs(arguments: list[str]) -> int:
+    """write the documentation's tables anew from the code"""
+    _prepare(())
+    _become(PYTHON, CHECKOUT / "docs" / "tables.py", *arguments)
+
+
 def lock(arguments: list[str]) -> int:
     """remake requirements/*.txt from pyproject.toml; --upgrade takes the newest versions"""
     _prepare(())
@@ -76,7 +82,7 @@ def setup(arguments: list[str]) -> int:
 
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
-    command.__name__: command for command in (demo, bedside, test, check, bench, model, lock, setup)
+    command.__name__: command for command in (demo, bedside, test, check, bench, model, docs, lock, setup)
 }
 
 

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from enum import StrEnum, unique
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,15 @@ MIN_OUTBOX_BYTES: Final = 4 << 20
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 OptionValue = str | int | bool
+
+
+@unique
+class Level(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +84,13 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return ZoneInfo(self.zone)
 
 
+class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Levels: one for all, and one for each logger named."""
+
+    level: Level = Level.INFO
+    loggers: dict[str, Level] = {}
+
+
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -82,6 +99,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     mqtt: MqttSettings = msgspec.field(default_factory=MqttSettings)
     outbox: OutboxSettings = msgspec.field(default_factory=OutboxSettings)
     devices: Annotated[tuple[DeviceSettings, ...], msgspec.Meta(max_length=MAX_DEVICES)] = ()
+    logging: LoggingSettings = msgspec.field(default_factory=LoggingSettings)
 
 
 def load(path: Path) -> GatewaySettings:

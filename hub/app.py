@@ -11,6 +11,7 @@ from random import SystemRandom
 from fastapi import FastAPI
 
 import hub.realtime.routes
+import hub.rest.beds
 import hub.rest.devices
 import hub.rest.health
 import hub.rest.operations
@@ -75,6 +76,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
         hub.rest.realtime,
         hub.rest.devices,
         hub.rest.operations,
+        hub.rest.beds,
         hub.rest.health,
     ):
         app.include_router(module.router)

@@ -13,7 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections (on one node),
     `unsent_bytes` waiting for it before it is closed as too slow, `message_errors` bad messages in a row before it is closed,
-    `request_bytes` a REST body, `token_bytes` a credential.
+    `head_bytes` address and headers of a request, `request_bytes` a REST body, `token_bytes` a credential.
     A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer.
     Life: a server ping every `ping_seconds`, the end after `silence_seconds` without a sign of life, an SSE comment every
     `comment_seconds`, a look at every watched room's top every `top_check_seconds`, a canary through Redis every
@@ -26,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     user_connections: Count = 10
     unsent_bytes: Count = 1024 * 1024
     message_errors: Count = 100
+    head_bytes: Count = 32 * 1024
     request_bytes: Count = 256 * 1024
     token_bytes: Count = 8 * 1024
     history_seconds: Count = 3600

@@ -1,6 +1,7 @@
 """Logging: a level for all, one for each logger, the guide's names understood; never a token, never a patient's data.
 
-Our own lines hold neither. Libraries' lines may hold addresses with `?token=`, so every query string is cut from every line.
+Our own lines hold neither. Libraries' lines may hold addresses with `?token=`, so every query string is cut from every line; and
+their DEBUG lines hold statements and frames, so they stay at INFO.
 """
 
 import logging
@@ -10,7 +11,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hub.settings import LoggingSettings
+from hub.settings import Level, LoggingSettings
+
+log = logging.getLogger(__name__)
+
+OURS: Final = "hub"
+LIBRARIES_FROM: Final = Level.INFO
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -37,7 +43,7 @@ class Redacting(logging.Filter):
 
 def configure(settings: LoggingSettings) -> None:
     """Set up logging for this process: one line a record, to standard error."""
-    levels = {target: level.value for name, level in settings.loggers.items() for target in ALIASES.get(name, (name,))}
+    levels = {target: level for name, level in settings.loggers.items() for target in ALIASES.get(name, (name,))}
     logging.config.dictConfig(
         {
             "version": 1,
@@ -51,7 +57,18 @@ def configure(settings: LoggingSettings) -> None:
                     "filters": ["redacting"],
                 }
             },
-            "root": {"level": settings.level.value, "handlers": ["standard_error"]},
-            "loggers": {name: {"level": level} for name, level in levels.items()},
+            "root": {"level": _bounded("root", settings.level), "handlers": ["standard_error"]},
+            "loggers": {
+                name: {"level": _bounded(name, level)} for name, level in ({OURS: settings.level} | levels).items()
+            },
         }
     )
+    for name, level in levels.items():
+        if _bounded(name, level) != level:
+            log.warning("%s stays at %s: below it, it writes patients' data", name, LIBRARIES_FROM)
+
+
+def _bounded(name: str, level: Level) -> str:
+    """Only our own loggers go below INFO: there a library writes whole statements, frames and headers."""
+    ours = name == OURS or name.startswith(f"{OURS}.")
+    return LIBRARIES_FROM.value if level is Level.DEBUG and not ours else level.value

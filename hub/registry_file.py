@@ -123,7 +123,7 @@ def load_registry(path: Path) -> RegistryFile:
 
 async def apply_registry(engine: Engine, content: RegistryFile) -> None:
     """Add what the record does not have yet, in one transaction."""
-    async with engine.writing() as connection:
+    async with engine.writing_alone() as connection:
         for hospital in content.hospitals:
             await _add_hospital(connection, hospital)
         for patient in content.patients:

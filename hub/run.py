@@ -10,6 +10,7 @@ from hub.app import create_app, drain
 from hub.components import open_components
 from hub.errors import ConfigurationError
 from hub.realtime.wire import LiveProtocol
+from hub.rest.http_wire import HttpWire
 from hub.settings import HubSettings
 
 DRAIN_SECONDS = 5
@@ -32,6 +33,8 @@ def server(app: FastAPI, settings: HubSettings) -> Server:
             app,
             host=settings.host,
             port=settings.port,
+            http=HttpWire,
+            h11_max_incomplete_event_size=settings.limits.head_bytes,
             ws=LiveProtocol,
             ws_max_size=settings.limits.message_bytes,
             ws_ping_interval=None,

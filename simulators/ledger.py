@@ -9,7 +9,7 @@ line, unless the time is declared as a gap.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ import msgspec
 WINDOW: Final = (timedelta(seconds=-2), timedelta(seconds=90))
 """A recorded measured time may lie so far from when the ledger says it was made: devices' clocks have whole seconds, and what
 arrives within a minute counts as measured at its arrival."""
+AT_ONCE: Final = (timedelta(seconds=-0.5), timedelta(seconds=0.5))
+"""What arrived live was measured, by the gateway's word, when it was heard: so of equal measurements the right one is missed."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="made"):
@@ -79,14 +81,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A time for which the road itself says that readings are missing; of one device, or of all."""
+    """A time for which the road itself says that what was heard then is missing; of one device, or of all."""
 
     since: datetime
     until: datetime
     device_id: str | None = None
 
-    def holds(self, entry: Made) -> bool:
-        return self.device_id in (None, entry.device_id) and self.since <= entry.at <= self.until
+    def holds(self, entry: Made, heard_at: datetime) -> bool:
+        """Whether an entry that was heard `heard_at` fell into it: what a cuff kept for a while counts when it was said."""
+        return self.device_id in (None, entry.device_id) and self.since <= heard_at <= self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +114,21 @@ def read(path: Path) -> tuple[list[Made], dict[int, datetime]]:
 def compare(
     made: Iterable[Made], heard: Mapping[int, datetime], recorded: Iterable[Recorded], gaps: Iterable[Gap] = ()
 ) -> Verdict:
-    """Match entries and recorded readings one to one, by device, numbers and time: first what was heard, then what was not.
+    """Match entries and recorded readings one to one, by device, numbers and time: what was heard by when it was heard, then by
+    when it was made; then what was not heard.
 
     Devices that the ledger doesn't know are not judged.
     """
     entries = sorted(made, key=lambda entry: entry.at)
     known = {entry.device_id for entry in entries}
     rows = sorted((row for row in recorded if row.device_id in known), key=lambda row: row.measured)
-    lost, rows = _matched([entry for entry in entries if entry.entry in heard], rows)
-    unheard, duplicates = _matched([entry for entry in entries if entry.entry not in heard], rows)
+    said = [entry for entry in entries if entry.entry in heard]
+    silent = [entry for entry in entries if entry.entry not in heard]
+    left, rows = _matched(said, rows, at=lambda entry: heard[entry.entry], window=AT_ONCE)
+    lost, rows = _matched(left, rows, at=_made_at, window=WINDOW)
+    unheard, duplicates = _matched(silent, rows, at=_made_at, window=WINDOW)
     declared = list(gaps)
-    undeclared = tuple(entry for entry in lost if not any(gap.holds(entry) for gap in declared))
+    undeclared = tuple(entry for entry in lost if not any(gap.holds(entry, heard[entry.entry]) for gap in declared))
     return Verdict(
         delivered=len(entries) - len(lost) - len(unheard),
         duplicates=tuple(duplicates),
@@ -131,10 +138,17 @@ def compare(
     )
 
 
-def _matched(entries: list[Made], rows: list[Recorded]) -> tuple[list[Made], list[Recorded]]:
+def _made_at(entry: Made) -> datetime:
+    return entry.at
+
+
+def _matched(
+    entries: list[Made], rows: list[Recorded], *, at: Callable[[Made], datetime], window: tuple[timedelta, timedelta]
+) -> tuple[list[Made], list[Recorded]]:
     """The entries that no row is left for, and the rows that no entry is left for; both in order of time, as given.
 
-    Each row takes the earliest entry whose window it lies in: as all windows are equally long, no other choice matches more.
+    Each row takes the earliest entry in whose window around `at` it lies: as all windows are equally long, no other choice
+    matches more.
     """
     waiting: dict[_Key, list[Made]] = defaultdict(list)
     for entry in entries:
@@ -143,7 +157,7 @@ def _matched(entries: list[Made], rows: list[Recorded]) -> tuple[list[Made], lis
     left = []
     for row in rows:
         candidates = waiting[_key(row.device_id, row.numbers)]
-        found = next((entry for entry in candidates if WINDOW[0] <= row.measured - entry.at <= WINDOW[1]), None)
+        found = next((entry for entry in candidates if window[0] <= row.measured - at(entry) <= window[1]), None)
         if found is None:
             left.append(row)
             continue

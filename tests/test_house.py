@@ -194,7 +194,7 @@ def test_an_old_python_can_read_the_one_script_and_hand_over():
 
 def test_the_one_script_says_what_it_can_do():
     done = subprocess.run([CHECKOUT / "dev", "--help"], capture_output=True, text=True, check=True)
-    for command in ("demo", "bedside", "test", "check", "bench", "model", "lock"):
+    for command in ("demo", "bedside", "test", "check", "bench", "model", "docs", "lock"):
         assert f"\n  {command} " in done.stdout
 
 

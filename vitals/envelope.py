@@ -13,12 +13,12 @@ import msgspec
 
 from vitals.errors import InvalidEnvelope
 from vitals.identifiers import DeviceKey, GatewayId, OutboxEpoch, Sequence
-from vitals.readings import Instant, Reading
+from vitals.readings import Instant, Reading, Word
 
 VERSION: Final = 1
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_BATCH_ENTRIES: Final = 500
-MAX_RANGES: Final = 10_000
+MAX_FAULTS: Final = 32
 
 RecordEpoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]  # 0: none seen yet
 OwnerToken: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -59,10 +59,10 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     kind: DeviceEventKind
     device: DeviceKey
     at: Instant
-    status: str | None = None
-    reason: str | None = None
+    status: Word | None = None
+    reason: Word | None = None
     battery_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
-    faults: tuple[str, ...] = ()
+    faults: Annotated[tuple[Word, ...], msgspec.Meta(max_length=MAX_FAULTS)] = ()
 
 
 class ReadingEntry(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="reading"):
@@ -80,7 +80,7 @@ class OutboxStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 
     sequence: Sequence
     previous_epoch: OutboxEpoch | None
-    previous_top: Annotated[int, msgspec.Meta(ge=0)]
+    previous_top: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     at: Instant
 
 
@@ -89,7 +89,7 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 
     sequence: Sequence
     at: Instant
-    reason: str
+    reason: Word
 
 
 Entry: TypeAlias = ReadingEntry | DeviceEventEntry | OutboxStarted | Tombstone
@@ -162,6 +162,8 @@ _from_hub: Final[msgspec.json.Decoder[Acknowledgement | Greeting]] = msgspec.jso
 _decode_state = msgspec.json.Decoder(GatewayState).decode
 _decode_sequence = msgspec.json.Decoder(_SequenceOnly).decode
 _decode_version = msgspec.json.Decoder(_VersionOnly).decode
+_UNDECODABLE: Final = (ValueError, RecursionError)
+"""All that msgspec raises for bytes: its own errors, UnicodeDecodeError, and what is nested too deep."""
 
 
 def encode_batch(
@@ -179,7 +181,7 @@ def decode_batch(payload: bytes) -> Batch:
     _check_size(payload)
     try:
         return _decode_batch(payload)
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise _refusal(payload) from error
 
 
@@ -187,7 +189,7 @@ def decode_entry(raw: msgspec.Raw) -> Entry:
     """One entry of a batch. Raises InvalidEnvelope; `entry_sequence` then says which one to reject."""
     try:
         return _entries.decode(raw)
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise InvalidEnvelope(RejectionReason.MALFORMED) from error
 
 
@@ -195,7 +197,7 @@ def entry_sequence(raw: msgspec.Raw) -> int | None:
     """The sequence of an entry that may not decode otherwise; None where not even that can be read."""
     try:
         return _decode_sequence(raw).sequence
-    except msgspec.MsgspecError:
+    except _UNDECODABLE:
         return None
 
 
@@ -204,7 +206,7 @@ def decode_from_hub(payload: bytes) -> Acknowledgement | Greeting:
     _check_size(payload)
     try:
         return _from_hub.decode(payload)
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise _refusal(payload) from error
 
 
@@ -213,7 +215,7 @@ def decode_state(payload: bytes) -> GatewayState:
     _check_size(payload)
     try:
         return _decode_state(payload)
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise _refusal(payload) from error
 
 
@@ -237,7 +239,7 @@ def _refusal(payload: bytes) -> InvalidEnvelope:
     """Tell a payload of another version from one that is no payload of ours."""
     try:
         version = _decode_version(payload).v
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNDECODABLE:
         return InvalidEnvelope(RejectionReason.MALFORMED)
     known = version == VERSION
     return InvalidEnvelope(RejectionReason.MALFORMED if known else RejectionReason.UNKNOWN_VERSION)

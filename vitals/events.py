@@ -19,7 +19,7 @@ from vitals.rooms import Room, RoomKind
 
 MAX_TEXT: Final = 500
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
-Number: TypeAlias = Decimal | None
+Number: TypeAlias = Decimal | int | None
 
 
 @unique

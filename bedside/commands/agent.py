@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import contextlib
-import logging
+import math
 import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
@@ -13,9 +13,10 @@ from typing import Final, cast
 
 import msgspec
 
+from bedside import logs
 from bedside.exits import CommandFailed, Exit
-from bedside.gateway import load_gateway
-from bedside.up.layout import Layout, default_state
+from bedside.gateway import INSTALLED, load_gateway, load_usual_gateway
+from bedside.up.layout import Layout
 from device_drivers.errors import BluetoothUnavailable
 from device_drivers.transports.ble import Bluetooth
 from device_drivers.transports.link import Advertisement
@@ -23,10 +24,9 @@ from device_drivers.transports.serial_port import list_ports
 from edge_agent import scan, status
 from edge_agent.agent import run as run_agent
 from edge_agent.errors import InvalidSettings, OutboxFault
-from edge_agent.settings import GatewaySettings
+from edge_agent.settings import GatewaySettings, Level
 
-INSTALLED: Final = Path("/etc/bedside/gateway.toml")
-_LINE: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LONGEST_SCAN_SECONDS: Final = 3600.0
 _EXAMPLES: Final = """examples:
   bedside agent scan                             what is in earshot and plugged in, and which driver would take it
   bedside agent run --config gateway.toml        be a gateway
@@ -36,39 +36,56 @@ every key of gateway.toml: docs/reference/gateway-configuration.md"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(title="actions", required=True)
 
     def action(name: str, text: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
 
     running = action("run", "read the configured devices and publish what they measure")
     running.add_argument("--config", type=Path, required=True, metavar="FILE", help="gateway.toml")
-    running.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    running.add_argument(
+        "--log-level", choices=[level.value for level in Level], help="before what the file says (INFO)"
+    )
     running.set_defaults(run=_run)
     scanning = action("scan", "show devices in earshot and serial ports, with the drivers that would take them")
-    scanning.add_argument("--seconds", type=float, default=10.0, help="how long to listen (10)")
+    scanning.add_argument("--seconds", type=_seconds, default=10.0, help="how long to listen (10)")
     scanning.add_argument("--state", type=Path, metavar="DIR", help="look at a demo's simulated devices instead")
     scanning.add_argument("--json", action="store_true", help="one JSON object")
     scanning.set_defaults(run=_scan)
     looking = action("status", "show broker, outbox and devices of the agent that runs here")
-    looking.add_argument("--config", type=Path, metavar="FILE", help=f"gateway.toml (the demo's, else {INSTALLED})")
-    looking.add_argument("--state", type=Path, metavar="DIR", help="a demo's state folder")
+    which = looking.add_mutually_exclusive_group()
+    which.add_argument("--config", type=Path, metavar="FILE", help=f"gateway.toml (the demo's, else {INSTALLED})")
+    which.add_argument("--state", type=Path, metavar="DIR", help="a demo's state folder")
     looking.add_argument("--json", action="store_true", help="one JSON object")
     looking.set_defaults(run=_status)
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_SCAN_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, up to {LONGEST_SCAN_SECONDS:.0f}")
+    return seconds
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=arguments.log_level, format=_LINE)
-    settings = load_gateway(arguments.config).settings
+    settings = load_gateway(arguments.config, overrides={"logging.level": arguments.log_level}).settings
+    logs.configure(settings.logging)
     try:
         asyncio.run(_until_signalled(settings))
     except* InvalidSettings as errors:
-        raise CommandFailed(str(errors.exceptions[0]), Exit.CONFIGURATION) from errors
-    except* OutboxFault as errors:
-        raise CommandFailed(str(errors.exceptions[0]), Exit.UNREACHABLE) from errors
-    except* OSError as errors:
-        raise CommandFailed(f"{settings.state_dir}: {errors.exceptions[0]}", Exit.UNREACHABLE) from errors
+        raise CommandFailed(str(_first(errors)), Exit.CONFIGURATION) from errors
+    except* (OutboxFault, OSError) as errors:
+        raise CommandFailed(f"{settings.state_dir}: {_first(errors)}", Exit.UNREACHABLE) from errors
     return Exit.OK
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in a group of groups."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _until_signalled(settings: GatewaySettings) -> None:
@@ -113,8 +130,12 @@ async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]]) -> s
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    settings = load_gateway(arguments.config or _usual(arguments.state)).settings
-    report = status.read(settings.state_dir)
+    settings = load_usual_gateway(arguments.config, arguments.state).settings
+    try:
+        report = status.read(settings.state_dir)
+    except (OSError, msgspec.DecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is none that this version writes"
+        raise CommandFailed(f"{settings.state_dir / status.FILE_NAME}: {reason}") from error
     if report is None:
         raise CommandFailed(f"no agent has run in {settings.state_dir}; start one: bedside agent run", Exit.UNREACHABLE)
     alive = status.is_current(report, datetime.now(UTC))
@@ -123,14 +144,6 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         _print_status(report, alive=alive)
     return Exit.OK if alive else Exit.UNREACHABLE
-
-
-def _usual(state: Path | None) -> Path:
-    """The gateway's configuration where none was named."""
-    demo = Layout(state or default_state()).gateway_toml
-    if state is not None or demo.exists() or not INSTALLED.exists():
-        return demo
-    return INSTALLED
 
 
 def _print_status(report: status.StatusReport, *, alive: bool) -> None:

@@ -2,21 +2,27 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from bedside.configuration import Loaded, load, shown
 from bedside.exits import CommandFailed, Exit
 
+if TYPE_CHECKING:
+    from edge_agent.settings import GatewaySettings
+    from hub.settings import HubSettings
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "example: bedside config check --hub /etc/bedside/hub.toml\nevery key: docs/reference/configuration.md"
+        "examples:\n  bedside config check --hub /etc/bedside/hub.toml\n"
+        "  bedside config show --gateway /etc/bedside/gateway.toml\n"
+        "every key: docs/reference/configuration.md and docs/reference/gateway-configuration.md"
     )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(title="actions", required=True)
     for name, text, run in (
-        ("show", "every key, its value and where it came from; secrets are left out", _show),
+        ("show", "every key, its value and where it came from; passwords are left out", _show),
         ("check", "read it as the hub or the agent would, and say what is wrong", _check),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
@@ -27,47 +33,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.set_defaults(run=run)
 
 
-def _loaded(arguments: argparse.Namespace) -> Loaded[msgspec.Struct]:
-    if arguments.hub is not None:
-        from hub.settings import HubSettings  # noqa: PLC0415 - a gateway has no hub
-
-        return load(HubSettings, file=arguments.hub)
-    from bedside.gateway import load_gateway  # noqa: PLC0415 - a hub has no agent
-
-    return load_gateway(arguments.gateway)
-
-
 def _show(arguments: argparse.Namespace) -> int:
-    loaded = _loaded(arguments)
+    loaded = _hub(arguments.hub) if arguments.hub is not None else _gateway(arguments.gateway)
     values = shown(loaded.settings)
     if arguments.json:
         rows = {key: {"value": value, "from": loaded.origins.get(key, "default")} for key, value in values.items()}
         print(json.dumps(rows, default=str))
         return Exit.OK
     for key, value in values.items():
-        print(f"{key:44} {value!s:44} {loaded.origins.get(key, 'default')}")
+        print(f"{key:32} {_text(value):56} {loaded.origins.get(key, 'default')}")
     return Exit.OK
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    _loaded(arguments)
-    if arguments.hub is not None:
-        _check_hub_files(arguments.hub)
-    print(json.dumps({"ok": True}) if arguments.json else "ok")
-    return Exit.OK
+    problems = _problems(arguments)
+    if arguments.json:
+        print(json.dumps({"ok": not problems, "problems": problems}))
+    else:
+        print("\n".join(problems) or "ok", file=sys.stderr if problems else sys.stdout)
+    return Exit.CONFIGURATION if problems else Exit.OK
 
 
-def _check_hub_files(path: Path) -> None:
-    """What the hub reads beside its settings: rules and registry."""
-    from hub.alerts.rules import load_rules  # noqa: PLC0415 - a gateway has no hub
-    from hub.errors import ConfigurationError  # noqa: PLC0415
-    from hub.registry_file import load_registry  # noqa: PLC0415
-    from hub.settings import HubSettings  # noqa: PLC0415
-
-    settings = load(HubSettings, file=path).settings
+def _problems(arguments: argparse.Namespace) -> list[str]:
+    """Everything that is wrong; where the file can't be read as settings, the first thing that keeps it from it."""
     try:
-        load_rules(settings.rules_file)
-        if settings.registry_file is not None:
-            load_registry(settings.registry_file)
-    except ConfigurationError as error:
-        raise CommandFailed(str(error), Exit.CONFIGURATION) from error
+        if arguments.hub is None:
+            _gateway(arguments.gateway)
+            return []
+        settings = _hub(arguments.hub).settings
+    except CommandFailed as failure:
+        return [str(failure)]
+    from bedside.hub_configuration import faults  # noqa: PLC0415 - a gateway has no hub
+
+    return [f"{arguments.hub}: {fault}" for fault in faults(settings)]
+
+
+def _hub(file: Path) -> "Loaded[HubSettings]":
+    from hub.settings import HubSettings  # noqa: PLC0415 - a gateway has no hub
+
+    return load(HubSettings, file=file)
+
+
+def _gateway(file: Path) -> "Loaded[GatewaySettings]":
+    from bedside.gateway import load_gateway  # noqa: PLC0415 - a hub has no agent
+
+    return load_gateway(file)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - whatever a setting holds
+    """As the file would have it, as far as it fits a line."""
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)

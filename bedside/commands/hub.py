@@ -3,16 +3,15 @@
 import argparse
 from pathlib import Path
 
-from bedside.configuration import load
 from bedside.exits import CommandFailed, Exit
+from bedside.hub_configuration import load_hub
 from hub.errors import ConfigurationError, Unavailable
 from hub.run import run as serve
-from hub.settings import HubSettings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="hub.toml; without it the environment must say all")
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (5054)")
     parser.add_argument("--role", choices=["all", "ingest", "serve"], help="what this process does (all)")
     parser.epilog = "example: bedside hub --config /etc/bedside/hub.toml\nevery key: docs/reference/configuration.md"
@@ -21,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     overrides = {"host": arguments.host, "port": arguments.port, "role": arguments.role}
-    settings = load(HubSettings, file=arguments.config, overrides=overrides).settings
+    settings = load_hub(arguments.config, overrides=overrides).settings
     try:
         serve(settings)
     except ConfigurationError as error:

@@ -1,6 +1,7 @@
 """`bedside secrets`: the passwords and keys of a deployment."""
 
 import argparse
+import json
 from pathlib import Path
 
 from bedside.deployment import make_secrets
@@ -14,6 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, metavar="DIR", help="where they go, such as deploy/secrets; what is there is kept"
     )
     parser.add_argument("--gateway", action="append", default=[], metavar="ID", help="a gateway that gets a password")
+    parser.add_argument("--json", action="store_true", help="one JSON object: the files that were made")
+    parser.epilog = "example: bedside secrets deploy/secrets --gateway gw-1 --gateway gw-2"
     parser.set_defaults(run=run)
 
 
@@ -25,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         made = make_secrets(arguments.folder, gateways)
     except OSError as error:
-        raise CommandFailed(f"{error.filename}: {error.strerror}") from error
-    print("\n".join(f"made {path}" for path in made) or "nothing to make: everything is there")
+        raise CommandFailed(f"{error.filename or arguments.folder}: {error.strerror}") from error
+    if arguments.json:
+        print(json.dumps({"made": [str(path) for path in made]}))
+    else:
+        print("\n".join(f"made {path}" for path in made) or "nothing to make: everything is there")
     return Exit.OK

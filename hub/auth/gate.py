@@ -26,7 +26,7 @@ class Gate:
             raise Forbidden(f"your role may not {verb} rooms of the kind {room.kind.value}")
         place = await self.place(room)
         if place is None:
-            raise _unknown(claims, room)
+            raise refusal_of_unknown(claims, room)
         if not may(claims, verb, place):
             raise Forbidden(f"{room} is outside your token's scope")
         return RoomAddress(hospital_id=place.hospital_id, room=str(room))
@@ -68,7 +68,8 @@ class Gate:
         return Place(kind=room.kind, hospital_id=hospital.hospital_id, ward_id=room.ward_id)
 
 
-def _unknown(claims: Claims, room: Room) -> Forbidden | NotFound:
+def refusal_of_unknown(claims: Claims, room: Room) -> Forbidden | NotFound:
+    """What to answer where the room's subject isn't registered."""
     kind, name = _subject(room)
     seen = covers_hospital(claims, room.hospital_id) if room.hospital_id else bool(claims.hospitals)
     return (

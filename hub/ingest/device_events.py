@@ -1,6 +1,6 @@
 """What a gateway says of a device or of itself, in a transaction: links, status, faults; a gateway that is gone takes its devices along.
 
-Status is kept with the device. What clients see of it while the device's gateway is away is GATEWAY_OFFLINE, whatever was said last.
+Status is kept with the device; what clients see of it is `shown_status`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from hub.ingest.newest import Place
 from hub.ingest.transaction import Transaction
-from hub.record.places import DevicePlace
+from hub.record.places import DevicePlace, shown_status
 from hub.record.publications import device_key
 from hub.record.schema import devices, gateways
 from vitals.envelope import Batch, DeviceEvent, DeviceEventKind, GatewayState, OutboxStarted, RejectionReason
@@ -22,7 +22,6 @@ from vitals.parameters import LATE_SPOT_SECONDS
 
 Row = Mapping[Any, Any]
 
-GATEWAY_OFFLINE: Final = "gateway_offline"
 _LATE: Final = timedelta(seconds=LATE_SPOT_SECONDS)
 _LINK_EVENTS: Final = {
     DeviceEventKind.CONNECTED: EventName.DEVICE_CONNECTED,
@@ -85,11 +84,6 @@ async def take_state(transaction: Transaction, gateway_id: GatewayId, state: Gat
         return
     for row in await _rows_of(transaction, gateway_id):
         _announce_status(transaction, _place(transaction, row), row, shown_status(row["status"], online=state.online))
-
-
-def shown_status(status: str, *, online: bool) -> str:
-    """What clients see of a device's status; `online` is its gateway's."""
-    return status if online else GATEWAY_OFFLINE
 
 
 async def _keep_status(transaction: Transaction, place: DevicePlace, row: Row, event: DeviceEvent) -> None:

@@ -1,13 +1,15 @@
 """Connections to the record: one writer and many readers on SQLite, a pool on PostgreSQL; the database's own clock.
 
-Driver errors are translated here and nowhere else: callers see RecordUnavailable.
+Driver errors are translated here and nowhere else: callers see RecordUnavailable. Statements' parameters are patients' data: they
+stand in no error and no log.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import event, literal_column, make_url, select
+from sqlalchemy import URL, event, func, literal_column, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,6 +25,8 @@ _SQLITE_PRAGMAS: Final = (
 _POSTGRES_TIMEOUTS: Final = (
     "-c idle_in_transaction_session_timeout=10000 -c statement_timeout=10000 -c lock_timeout=5000"
 )
+_START_LOCK: Final = 0x62656473696465
+"""The advisory lock of hubs that start."""
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -30,20 +34,21 @@ class Engine:
     """A database. Use `writing` for what changes it, one transaction at a time on SQLite, and `reading` for the rest."""
 
     def __init__(self, database_url: str) -> None:
-        url = make_url(database_url)
-        if _DRIVERS.get(url.get_backend_name()) != url.drivername:
-            raise ConfigurationError(
-                f"database_url: {url.drivername!r} is not supported; use {' or '.join(sorted(_DRIVERS.values()))}"
-            )
+        url = _address(database_url)
         self.is_sqlite: Final = url.get_backend_name() == "sqlite"
         self.url: Final = url
         if self.is_sqlite:
             self._writer = _sqlite(database_url, pool_size=1, begin="BEGIN IMMEDIATE")
             self._reader = _sqlite(database_url, pool_size=4, begin="BEGIN")
         else:
-            self._writer = self._reader = create_async_engine(
-                database_url, pool_size=10, pool_pre_ping=True, connect_args={"options": _POSTGRES_TIMEOUTS}
+            self._writer = create_async_engine(
+                database_url,
+                pool_size=10,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args={"options": _POSTGRES_TIMEOUTS},
             )
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
 
     async def close(self) -> None:
         await self._writer.dispose()
@@ -56,8 +61,18 @@ class Engine:
             yield connection
 
     @asynccontextmanager
+    async def writing_alone(self) -> AsyncIterator[AsyncConnection]:
+        """As `writing`, and no other process does the same meanwhile; however long it takes. For what is done at a start."""
+        async with self.writing() as connection:
+            if not self.is_sqlite:
+                await connection.execute(text("SET LOCAL statement_timeout = 0"))
+                await connection.execute(text("SET LOCAL lock_timeout = 0"))
+                await connection.execute(select(func.pg_advisory_xact_lock(_START_LOCK)))
+            yield connection
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database."""
+        """A transaction that sees one state of the database, whatever is committed meanwhile."""
         async with _translated(), self._reader.begin() as connection:
             yield connection
 
@@ -78,8 +93,33 @@ async def _translated() -> AsyncIterator[None]:
         raise RecordUnavailable(f"the database does not answer: {type(error).__name__}") from error
 
 
+def _address(database_url: str) -> URL:
+    """Raises ConfigurationError for what can't be the record's address; its text, which may hold a password, is not repeated."""
+    try:
+        url = make_url(database_url)
+    except (SQLAlchemyError, ValueError):
+        raise ConfigurationError("database_url: not an address, as sqlite+aiosqlite:///record.sqlite3 is one") from None
+    if _DRIVERS.get(url.get_backend_name()) != url.drivername:
+        raise ConfigurationError(
+            f"database_url: {url.drivername!r} is not supported; use {' or '.join(sorted(_DRIVERS.values()))}"
+        )
+    if url.get_backend_name() == "sqlite":
+        _check_file(url.database or ":memory:")
+    return url
+
+
+def _check_file(name: str) -> None:
+    if name == ":memory:":
+        raise ConfigurationError("database_url: SQLite needs a file; in memory nothing would be kept")
+    folder = Path(name).parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"database_url: there is no folder {folder}; make it, or name another")
+
+
 def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(database_url, pool_size=pool_size, max_overflow=0, pool_timeout=10)
+    engine = create_async_engine(
+        database_url, pool_size=pool_size, max_overflow=0, pool_timeout=10, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: object) -> None:  # noqa: ANN401 - the driver has no types

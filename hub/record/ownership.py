@@ -8,9 +8,9 @@ time-outs end that transaction (delivery rules 5, 11 and 13).
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Fenced
@@ -18,6 +18,8 @@ from hub.publication import Fence
 from hub.record.engine import Engine
 from hub.record.schema import ownership, record_meta
 from vitals.identifiers import HospitalId
+
+_FIRST_ROW: Final = text(f"{insert(ownership)} ON CONFLICT DO NOTHING")
 
 
 class Tenure:
@@ -84,6 +86,8 @@ class Lease:
             now = await self._engine.now(connection)
             tenure = Tenure(connection, n=row["n"], now=now)
             yield tenure
+            if tenure.n < row["n"]:
+                raise ValueError(f"N of {self._hospital_id} would go back from {row['n']} to {tenure.n}")
             through = row["published_through"] if tenure.published_through is None else tenure.published_through
             ends = now + self._seconds
             await connection.execute(
@@ -124,10 +128,6 @@ def _locked(hospital_id: HospitalId) -> Select[Any]:
 
 
 async def _ensure_row(connection: AsyncConnection, hospital_id: HospitalId) -> None:
-    found = await connection.scalar(select(ownership.c.token).where(ownership.c.hospital_id == hospital_id))
-    if found is None:
-        await connection.execute(
-            insert(ownership).values(
-                hospital_id=hospital_id, token=0, owner="", lease_ends=0.0, n=0, published_through=0
-            )
-        )
+    """The hospital's row, also where another process makes it at the same moment."""
+    first = {"hospital_id": hospital_id, "token": 0, "owner": "", "lease_ends": 0.0, "n": 0, "published_through": 0}
+    await connection.execute(_FIRST_ROW, first)

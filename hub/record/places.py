@@ -1,11 +1,19 @@
 """Who is where: what the registry says of hospitals, patients and devices, in the few words that rights and routing need."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from vitals.events import Scope
 from vitals.identifiers import BedId, DeviceKey, GatewayId, HospitalId, PatientId, WardId
+
+GATEWAY_OFFLINE: Final = "gateway_offline"
+
+
+def shown_status(status: str, *, online: bool) -> str:
+    """What clients see of a device's status: while its gateway is away GATEWAY_OFFLINE, whatever was said last."""
+    return status if online else GATEWAY_OFFLINE
 
 
 class HospitalFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +51,26 @@ class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
         if self.patient is None:
             return Scope(hospital_id=self.hospital_id, device=self.device)
         return msgspec.structs.replace(self.patient.scope, device=self.device)
+
+
+class DeviceCondition(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that a patient holds. `status` is the one that clients see; `since` when the device's own began, on its gateway's clock."""
+
+    device: DeviceKey
+    gateway_id: GatewayId | None
+    status: str
+    battery_percent: int | None
+    faults: tuple[str, ...]
+    since: datetime | None
+
+
+class BedPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A bed, who lies in it now, and the devices that they hold; no patient, no devices."""
+
+    ward_id: WardId
+    bed_id: BedId
+    patient_id: PatientId | None = None
+    devices: tuple[DeviceCondition, ...] = ()
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,22 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from hub.record.engine import Engine
-from hub.record.places import DevicePlace, HospitalFacts, Link, PatientPlace, Stay
+from hub.record.places import (
+    BedPlace,
+    DeviceCondition,
+    DevicePlace,
+    HospitalFacts,
+    Link,
+    PatientPlace,
+    Stay,
+    shown_status,
+)
 from hub.record.schema import assignments, beds, devices, gateways, hospitals, patients, stays, wards
 from vitals.identifiers import DeviceKey, DeviceType, GatewayId, HospitalId, PatientId
 
@@ -64,6 +74,20 @@ class Registry:
             places = [await device_place(connection, key) for key in keys]
         return tuple(place for place in places if place is not None)
 
+    async def beds(self, hospital_id: HospitalId) -> tuple[BedPlace, ...]:
+        """The hospital's beds, by ward and bed, each with its patient and the devices that the patient holds now."""
+        async with self._engine.reading() as connection:
+            held = await _devices_in_use(connection, hospital_id)
+            here = stays.c.hospital_id == beds.c.hospital_id, stays.c.ward_id == beds.c.ward_id
+            stay_now = and_(*here, stays.c.bed_id == beds.c.bed_id, stays.c.discharged.is_(None))
+            found = await connection.execute(
+                select(beds.c.ward_id, beds.c.bed_id, stays.c.patient_id)
+                .outerjoin(stays, stay_now)
+                .where(beds.c.hospital_id == hospital_id)
+                .order_by(beds.c.ward_id, beds.c.bed_id)
+            )
+            return tuple(BedPlace(**row, devices=tuple(held.get(row["patient_id"], ()))) for row in found.mappings())
+
     async def gateway_hospitals(self) -> dict[GatewayId, HospitalId]:
         """Every gateway's hospital."""
         async with self._engine.reading() as connection:
@@ -93,6 +117,40 @@ async def device_place(connection: AsyncConnection, device: DeviceKey) -> Device
         return None
     patient = await patient_place(connection, row["patient_id"]) if row["patient_id"] else None
     return DevicePlace(device=device, hospital_id=row["hospital_id"], gateway_id=row["gateway_id"], patient=patient)
+
+
+async def _devices_in_use(
+    connection: AsyncConnection, hospital_id: HospitalId
+) -> dict[PatientId, list[DeviceCondition]]:
+    """By patient, the hospital's devices that are held now."""
+    found = await connection.execute(
+        select(devices, assignments.c.patient_id, gateways.c.online)
+        .join(assignments, _held_now())
+        .outerjoin(gateways, gateways.c.gateway_id == devices.c.gateway_id)
+        .where(devices.c.hospital_id == hospital_id)
+        .order_by(devices.c.device_type, devices.c.device_id)
+    )
+    held: dict[PatientId, list[DeviceCondition]] = {}
+    for row in found.mappings():
+        held.setdefault(row["patient_id"], []).append(_condition(row))
+    return held
+
+
+def _held_now() -> ColumnElement[bool]:
+    same = assignments.c.device_type == devices.c.device_type, assignments.c.device_id == devices.c.device_id
+    return and_(*same, assignments.c.ends.is_(None))
+
+
+def _condition(row: RowMapping) -> DeviceCondition:
+    has_gateway = row["gateway_id"] is not None
+    return DeviceCondition(
+        device=_key(row),
+        gateway_id=row["gateway_id"],
+        status=shown_status(row["status"], online=row["online"]) if has_gateway else row["status"],
+        battery_percent=row["battery_percent"],
+        faults=tuple(msgspec.json.decode(row["faults"], type=list[str])),
+        since=row["status_since"],
+    )
 
 
 class Placement:

@@ -10,6 +10,7 @@ from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
 from hub.errors import Conflict, NotFound
 from hub.record.inbox import RequestKind
+from hub.record.publications import qualities_of
 from hub.rest.components import components_of, live_of, permitted
 from hub.rest.entered_readings import entered_reading
 from hub.rest.submitting import json_of, submit
@@ -108,18 +109,21 @@ async def _row(request: Request, device: DeviceKey, reading_id: int) -> dict[str
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of readings as REST shows it."""
-    members = vitals_of(_decode_values(row["vital_values"]))
+    """A row of readings as REST shows it; `quality` as in messages, of what is not simply valid."""
+    recorded = _decode_values(row["vital_values"])
+    members = vitals_of(recorded)
     first = next(iter(members.values()), None)
     values = first if isinstance(first, dict) else members
     return {
         "reading_id": row["reading_id"],
         "data_type": row["data_type"],
         "values": {name: _number(value) for name, value in values.items()},
+        "quality": qualities_of(recorded),
         "timestamp": rfc3339(row["measured"]),
         "received": rfc3339(row["received"]),
         "patient_id": row["patient_id"],
         "late": row["late"],
+        "replayed": msgspec.json.decode(row["replayed"]) if row["replayed"] else None,
         "replaces": row["replaces"],
         "withdrawn": rfc3339(row["withdrawn"]) if row["withdrawn"] else None,
         "author": row["author"],

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from hub.errors import Invalid
+from hub.rest.submitting import converted
 from vitals.identifiers import DeviceKey, DeviceType, PatientId
 from vitals.parameters import PARAMETERS, Parameter, Vital, parameters_of
-from vitals.readings import Instant, Reading, Reason, Value, measured_value, missing_value
+from vitals.readings import EARLIEST, Instant, Reading, Reason, Value, measured_value, missing_value
 from vitals.units import Unit
 
 MAX_AHEAD: Final = timedelta(minutes=1)
-MAX_NUMBER: Final = Decimal(100_000)
 ALIASES: Final[Mapping[str, Unit]] = MappingProxyType(
     {
         "mmHg": Unit.MMHG,
@@ -28,13 +28,14 @@ ALIASES: Final[Mapping[str, Unit]] = MappingProxyType(
     }
 )
 """Units as people write them, beside their UCUM codes."""
+Number: TypeAlias = Decimal | int | float | None
 
 
 class EnteredReading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /devices/{device_type}/{device_id}/data`. `unit` is the vital's own where not said."""
 
     data_type: Vital
-    values: dict[str, Decimal | int | None]
+    values: dict[str, Number]
     timestamp: Instant
     unit: str | None = None
     patient_id: PatientId | None = None
@@ -42,15 +43,11 @@ class EnteredReading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def entered_reading(fields: Mapping[str, Any], device: DeviceKey, *, now: datetime) -> tuple[Reading, PatientId | None]:
     """The reading, and the patient it was said to be of. Raises Invalid."""
-    missing = [name for name in ("data_type", "values", "timestamp") if name not in fields]
-    if missing:
-        raise Invalid(*(f"{name}: missing" for name in missing))
-    try:
-        entered = msgspec.convert(dict(fields), EnteredReading)
-    except (msgspec.ValidationError, InvalidOperation, ValueError, RecursionError) as error:
-        raise Invalid(str(error)[:300]) from error
+    entered = converted(dict(fields), EnteredReading)
     if entered.timestamp > now + MAX_AHEAD:
         raise Invalid("timestamp: in the future")
+    if entered.timestamp < EARLIEST:
+        raise Invalid(f"timestamp: before {EARLIEST.year}")
     values = tuple(
         _value(parameter, number, entered.unit) for parameter, number in _numbers(entered, device.device_type).items()
     )
@@ -65,7 +62,7 @@ def entered_reading(fields: Mapping[str, Any], device: DeviceKey, *, now: dateti
     return reading, entered.patient_id
 
 
-def _numbers(entered: EnteredReading, device_type: DeviceType) -> dict[Parameter, Decimal | int | None]:
+def _numbers(entered: EnteredReading, device_type: DeviceType) -> dict[Parameter, Number]:
     names = _names(entered.data_type, device_type)
     faults = [f"values.{name}: not a member of {entered.data_type}" for name in entered.values if name not in names]
     required = [name for name, parameter in names.items() if parameter is not Parameter.MEAN]
@@ -86,16 +83,16 @@ def _names(vital: Vital, device_type: DeviceType) -> dict[str, Parameter]:
     }
 
 
-def _value(parameter: Parameter, number: Decimal | int | None, unit: str | None) -> Value:
+def _value(parameter: Parameter, number: Number, unit: str | None) -> Value:
     if number is None:
         return missing_value(parameter, Reason.NOT_MEASURED)
-    exact = Decimal(number)
-    if not exact.is_finite() or abs(exact) > MAX_NUMBER:
-        raise Invalid(f"values: {parameter} is out of all range")
     try:
-        return measured_value(parameter, exact, unit=_unit(unit))
+        value = measured_value(parameter, Decimal(str(number)), unit=_unit(unit))
     except ValueError as error:
         raise Invalid(f"unit: {error}") from error
+    if value.number is None:
+        raise Invalid(f"values: {parameter} is out of all range")
+    return value
 
 
 def _unit(text: str | None) -> Unit | None:

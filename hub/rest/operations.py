@@ -1,6 +1,6 @@
 """What people do that changes the ward: admit, discharge, say a patient's status, raise the alarm, announce."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -9,7 +9,7 @@ from hub.auth.rights import Verb
 from hub.errors import Invalid, NotFound
 from hub.record.inbox import RequestKind
 from hub.rest.components import live_of, permitted
-from hub.rest.submitting import json_of, submit
+from hub.rest.submitting import Body, converted, json_of, submit
 from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
 from vitals.events import EventName, HospitalNotice, Scope, Severity, SystemNotice, Text
@@ -19,7 +19,7 @@ from vitals.rooms import Room, RoomKind
 
 router = APIRouter()
 
-Body = TypeVar("Body", bound=msgspec.Struct)
+MAX_STATUS: Final = 100
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,8 +27,12 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     bed: BedId
 
 
+class Discharge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing is to be said."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    status: Text
+    status: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_STATUS)]
     reason: Text | None = None
 
 
@@ -62,6 +66,7 @@ async def admit(request: Request, patient_id: str) -> dict[str, Any]:
 async def discharge(request: Request, patient_id: str) -> dict[str, Any]:
     """Discharge a patient; it ends their hold on every device."""
     hospital_id, by = await _patient(request, patient_id)
+    await _asked(request, Discharge)
     return await _done(request, hospital_id, RequestKind.DISCHARGE, {"patient_id": patient_id, "author": by})
 
 
@@ -126,14 +131,7 @@ def _known(kind: str, text: str) -> str:
 
 
 async def _asked(request: Request, body: type[Body]) -> Body:
-    fields = await json_of(request)
-    missing = [field.name for field in msgspec.structs.fields(body) if field.required and field.name not in fields]
-    if missing:
-        raise Invalid(*(f"{name}: missing" for name in missing))
-    try:
-        return msgspec.convert(fields, body)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise Invalid(str(error)[:300]) from error
+    return converted(await json_of(request), body)
 
 
 async def _done(request: Request, hospital_id: str, kind: RequestKind, payload: object) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class TooLarge(HubError):
     """A request's body is larger than the limit."""
 
 
+class WrongMediaType(HubError):
+    """A request's body is said to be something else than JSON."""
+
+
 class TooMany(HubError):
     """A limit of the caller's is used up."""
 
@@ -34,6 +38,7 @@ TITLES: Final[Mapping[type[HubError], tuple[int, str]]] = MappingProxyType(
         NotFound: (404, "Not found"),
         Conflict: (409, "Contradicts the record"),
         TooLarge: (413, "Too large"),
+        WrongMediaType: (415, "Not JSON"),
         Invalid: (422, "Not acceptable as it is"),
         TooMany: (429, "Too many"),
         Unavailable: (503, "Not available now"),

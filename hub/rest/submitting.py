@@ -1,10 +1,9 @@
 """From a request's JSON to a decided request in the record's inbox."""
 
 import hashlib
-import unicodedata
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request
@@ -13,39 +12,31 @@ from hub.errors import Invalid
 from hub.record.inbox import Outcome, RequestKind
 from hub.record.inbox import Request as InboxRequest
 from hub.rest.components import body_of, components_of, live_of
+from hub.rest.problems import WrongMediaType
+from hub.rest.strict_json import decode_object
 from vitals.envelope import encode
-from vitals.events import MAX_TEXT
 from vitals.identifiers import HospitalId
 
-MAX_DEPTH: Final = 8
-_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 async def json_of(request: Request) -> dict[str, Any]:
-    """The body as an object, its text without control characters. Raises Invalid."""
+    """The body as an object, its text without control characters. Raises TooLarge, WrongMediaType or Invalid."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise WrongMediaType("send the body as application/json")
+    return decode_object(await body_of(request))
+
+
+def converted(fields: dict[str, Any], body: type[Body]) -> Body:
+    """The struct that the fields make; a number is a number and never a text. Raises Invalid, naming every missing field."""
+    missing = [field.name for field in msgspec.structs.fields(body) if field.required and field.name not in fields]
+    if missing:
+        raise Invalid(*(f"{name}: missing" for name in missing))
     try:
-        document: Any = _decode(await body_of(request))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Invalid("the body is not JSON") from error
-    if not isinstance(document, dict):
-        raise Invalid("the body must be a JSON object")
-    cleaned: dict[str, Any] = _cleaned(document, "body", 0)
-    return cleaned
-
-
-def _cleaned(value: Any, where: str, depth: int) -> Any:  # noqa: ANN401 - any JSON
-    if depth > MAX_DEPTH:
-        raise Invalid(f"{where}: nested more than {MAX_DEPTH} deep")
-    if isinstance(value, str):
-        text = "".join(character for character in value if unicodedata.category(character) != "Cc")
-        if len(text) > MAX_TEXT:
-            raise Invalid(f"{where}: at most {MAX_TEXT} characters")
-        return text
-    if isinstance(value, dict):
-        return {_cleaned(key, where, depth): _cleaned(item, key[:40], depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_cleaned(item, where, depth + 1) for item in value]
-    return value
+        return msgspec.convert(fields, body, builtin_types=(Decimal,))
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise Invalid(str(error)[:300]) from error
 
 
 async def submit(request: Request, hospital_id: HospitalId, kind: RequestKind, payload: object) -> Outcome:

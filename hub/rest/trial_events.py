@@ -5,6 +5,7 @@ They reach rooms only. What a person trying the API can't know is filled in; wha
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -64,8 +65,8 @@ def check_trial_event(fields: Mapping[str, Any], *, by: str, now: datetime, even
     if faults:
         raise Invalid(*faults)
     try:
-        checked = msgspec.convert(data, struct)
-    except (msgspec.ValidationError, ValueError, ArithmeticError, RecursionError) as error:
+        checked = msgspec.convert(data, struct, builtin_types=(Decimal,))
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise Invalid(str(error)[:300]) from error
     return TrialEvent(event=event, data=checked, subject=_subject(event, checked))
 

@@ -8,6 +8,7 @@ All keys of a hospital share a hash tag, so one call may touch any of its rooms,
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -23,6 +24,8 @@ from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
 from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, body_of, message_from
 from vitals.identifiers import HospitalId
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGES: Final = 64
 """Messages a call: 500 held Redis for 40 to 55 ms."""
@@ -90,7 +93,9 @@ class Rooms:
             keys = [room_key(RoomAddress(hospital_id=hospital_id, room=room)) for room in publication.rooms]
             places = [streams.setdefault(key, len(streams) + 2) for key in keys]
             arguments += [publication.n, body_of(publication), len(places), *places]
-        return await self._write(hospital_id, fence, new_epoch, "", [*streams], [len(publications), *arguments])
+        top = await self._write(hospital_id, fence, new_epoch, "", [*streams], [len(publications), *arguments])
+        log.debug("%s: %d messages in %d rooms, up to N=%d", hospital_id, len(publications), len(streams), top.n)
+        return top
 
     async def begin_epoch(self, hospital_id: HospitalId, fence: Fence, *, new_epoch: str, from_n: int) -> StreamTop:
         """Begin a stream epoch at N = `from_n` where the key is lost, of an older record epoch, or behind `from_n`.

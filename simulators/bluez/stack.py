@@ -26,6 +26,7 @@ from simulators.bluez.properties import (
     full_uuid,
     service_properties,
 )
+from simulators.bluez.subscriptions import NAME_OWNER_CHANGED, Subscriptions, watch_clients
 from simulators.bluez.tree import ObjectTree
 from simulators.errors import BluetoothFailed
 from simulators.radio import Radio
@@ -66,7 +67,7 @@ class SimulatedBlueZ:
         self._connecting = asyncio.Lock()
         self._connections: dict[str, Connection] = {}
         self._peers: dict[str, tuple[Peer, CharacteristicProxy[bytes]]] = {}
-        self._subscriptions: dict[str, Callable[[bytes], None]] = {}
+        self._subscriptions = Subscriptions()
         self._reported: dict[str, float] = {}
         self._refusals: dict[str, tuple[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,6 +99,7 @@ class SimulatedBlueZ:
             },
         )
         bus.add_message_handler(self._on_message)
+        await bus.call(watch_clients())
         await bus.request_name("org.bluez")
 
     async def die(self) -> None:
@@ -166,6 +168,9 @@ class SimulatedBlueZ:
 
     def _on_message(self, message: Message) -> bool | None:
         bus = self._bus
+        if message.member == NAME_OWNER_CHANGED:
+            for path in self._subscriptions.left_by(message):  # as bluetoothd does, tell their devices
+                self._spawn(self._unsubscribe_quietly(path))
         ours = bus is not None and message.destination in ("org.bluez", bus.unique_name)
         if message.message_type is not MessageType.METHOD_CALL or not ours:
             return None
@@ -288,7 +293,7 @@ class SimulatedBlueZ:
         self._connections.pop(path, None)
         for known in [other for other in self._peers if other.startswith(f"{path}/")]:
             self._peers.pop(known)
-            self._subscriptions.pop(known, None)
+            self._subscriptions.remove(known)
         if self._tree is None:
             return
         self._tree.change(path, DEVICE, ServicesResolved=("b", False), Connected=("b", False))
@@ -333,16 +338,24 @@ class SimulatedBlueZ:
             if self._tree is not None:
                 self._tree.change(path, CHARACTERISTIC, Value=("ay", bytes(value)))
 
-        self._subscriptions[path] = received
+        self._subscriptions.add(path, client=message.sender or "", received=received)
         await peer.subscribe(characteristic, received)
         self._shown.change(path, CHARACTERISTIC, Notifying=("b", True))
         return None
 
     async def _stop_notify(self, message: Message) -> Reply:
-        peer, characteristic = self._known(message)
-        await peer.unsubscribe(characteristic, self._subscriptions.pop(message.path or "", None))
-        self._shown.change(message.path or "", CHARACTERISTIC, Notifying=("b", False))
+        self._known(message)
+        await self._unsubscribe(message.path or "")
         return None
+
+    async def _unsubscribe(self, path: str) -> None:
+        peer, characteristic = self._peers[path]
+        await peer.unsubscribe(characteristic, self._subscriptions.remove(path))
+        self._shown.change(path, CHARACTERISTIC, Notifying=("b", False))
+
+    async def _unsubscribe_quietly(self, path: str) -> None:
+        with contextlib.suppress(BaseBumbleError, hci.HCI_Error, ATT_Error, BluetoothFailed, TimeoutError, KeyError):
+            await self._unsubscribe(path)  # unless the device has left meanwhile
 
 
 _METHODS: Final[dict[str, Callable[[SimulatedBlueZ, Message], Awaitable[Reply]]]] = {

@@ -104,8 +104,10 @@ class GattPeripheral:
         await self._or_gone(self._subscription(uuid).wait())
 
     async def indicate(self, uuid: str, value: bytes) -> None:
-        """Send, and return when the central has confirmed. Raises LinkGone where it did not."""
+        """Send, and return when the central has confirmed. Raises LinkGone where it did not, or does not listen any more."""
         connection = self._standing()
+        if not self._subscription(uuid).is_set():
+            raise LinkGone(f"{self.name}: nobody is subscribed")
         indication = self._device.indicate_subscriber(connection, self._characteristics[uuid], value)
         await self._or_gone(indication)
 

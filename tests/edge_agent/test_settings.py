@@ -11,6 +11,7 @@ from edge_agent.errors import InvalidSettings
 from edge_agent.settings import (
     DeviceSettings,
     GatewaySettings,
+    LoggingSettings,
     MqttSettings,
     OutboxSettings,
     ReplaySettings,
@@ -112,8 +113,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
 
 def test_every_key_is_in_the_reference():
     text = REFERENCE.read_text()
-    structs = (GatewaySettings, MqttSettings, OutboxSettings, DeviceSettings, ReplaySettings)
-    keys = {key for struct in structs for key in struct.__struct_fields__} - {"mqtt", "outbox", "devices"}
+    structs = (GatewaySettings, MqttSettings, OutboxSettings, DeviceSettings, ReplaySettings, LoggingSettings)
+    keys = {key for struct in structs for key in struct.__struct_fields__} - {"mqtt", "outbox", "devices", "logging"}
     assert sorted(key for key in keys if f"| `{key}` |" not in text) == []
 
 

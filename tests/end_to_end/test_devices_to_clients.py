@@ -1,6 +1,7 @@
 """Each kind of device to a WebSocket client and to an SSE client, over the whole road."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
@@ -8,44 +9,73 @@ import httpx
 import pytest
 import websockets
 
-from tests.end_to_end.conftest import Road
+from tests.end_to_end.road import Road
+from tests.support.sse import Reader
+from vitals.rooms import AUTO_SUBSCRIPTIONS
 
 pytestmark = pytest.mark.slow
 
-WAIT_SECONDS = 60  # a simulated cuff or thermometer measures every few seconds of real time
+WAIT_SECONDS = 30
+CUFF, OXIMETER, THERMOMETER = "blood_pressure_monitor", "pulse_oximeter", "thermometer"
 KINDS = {
-    "blood_pressure_monitor": "blood_pressure",
-    "pulse_oximeter": "spo2",
-    "thermometer": "temperature",
+    CUFF: ({"do": "measure", "systolic": 123, "diastolic": 77}, {"blood_pressure": {"systolic": 123, "diastolic": 77}}),
+    OXIMETER: ({"do": "see", "spo2": 93, "pulse_rate": 77}, {"spo2": 93, "heart_rate": 77}),
+    THERMOMETER: ({"do": "measure", "temperature": 38.4}, {"temperature": 38.4}),
 }
+"""What the ward is told, and what clients are to see of it."""
 
 
-async def sse_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, dict]]:
-    """Events of a stream as (event, data); comments and other fields are passed over."""
-    name = ""
-    async for line in lines:
-        if line.startswith("event: "):
-            name = line.removeprefix("event: ")
-        elif line.startswith("data: "):
-            yield name, json.loads(line.removeprefix("data: "))
+@contextlib.asynccontextmanager
+async def watched(road: Road, path: str, *, rooms: int) -> AsyncIterator[websockets.ClientConnection]:
+    """A WebSocket whose auto-subscriptions hold."""
+    async with websockets.connect(f"{road.live}/ws/{path}?token={road.token}") as socket:
+        for _ in range(rooms):
+            assert json.loads(await socket.recv())["status"] == "subscribed"
+        yield socket
+
+
+@contextlib.asynccontextmanager
+async def streamed(road: Road, path: str) -> AsyncIterator[Reader]:
+    """An SSE stream that has said `connected`."""
+    async with (
+        httpx.AsyncClient(headers=road.headers, timeout=WAIT_SECONDS) as client,
+        client.stream("GET", f"{road.hub}/realtime/events/{path}") as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        reader = Reader(answer)
+        assert (await reader.next()).name == "connected"
+        yield reader
+
+
+async def tell(road: Road, device: dict, order: dict) -> None:
+    await road.order(device_id=device["device_id"], **order)
+
+
+def has(data: dict, expected: dict) -> bool:
+    """Whether everything expected is there; a group's members that are not named don't matter."""
+    return all(
+        has(data.get(name) or {}, value) if isinstance(value, dict) else data.get(name) == value
+        for name, value in expected.items()
+    )
 
 
 @pytest.mark.parametrize("device_type", KINDS)
 async def test_a_reading_reaches_a_websocket_client(road: Road, device_type: str):
-    device = road.device(device_type)
-    vital = KINDS[device_type]
-    async with (
-        asyncio.timeout(WAIT_SECONDS),
-        websockets.connect(f"{road.live}/ws/patient/{device['patient_id']}?token={road.token}") as socket,
-    ):
+    device, (order, expected) = road.device(device_type), KINDS[device_type]
+    patient = device["patient_id"]
+    rooms = len(AUTO_SUBSCRIPTIONS["patient"])
+    async with asyncio.timeout(WAIT_SECONDS), watched(road, f"patient/{patient}", rooms=rooms) as socket:
+        await tell(road, device, order)
         async for text in socket:
             message = json.loads(text)
-            if message["type"] == "vitals_update" and vital in message["data"]:
+            if message["type"] == "vitals_update" and has(message["data"], expected):
                 break
     data = message["data"]
     assert message["event"] == "patient.vitals.update"
-    assert message["room"] == f"patient:{device['patient_id']}:vitals"
-    assert (data["patient_id"], data["device_id"]) == (device["patient_id"], device["device_id"])
+    assert message["room"] == f"patient:{patient}:vitals"
+    assert (data["patient_id"], data["device_id"]) == (patient, device["device_id"])
     assert data["device_type"] == device_type
     assert data["replayed"]["speed"] > 1
     assert message["offset"] >= 1
@@ -54,19 +84,41 @@ async def test_a_reading_reaches_a_websocket_client(road: Road, device_type: str
 
 @pytest.mark.parametrize("device_type", KINDS)
 async def test_a_reading_reaches_an_sse_client(road: Road, device_type: str):
-    device = road.device(device_type)
-    address = f"{road.hub}/realtime/events/device/{device_type}/{device['device_id']}"
-    async with (
-        asyncio.timeout(WAIT_SECONDS),
-        httpx.AsyncClient(headers=road.headers, timeout=WAIT_SECONDS) as client,
-        client.stream("GET", address) as answer,
-    ):
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        events = sse_events(answer.aiter_lines())
-        assert (await anext(events))[0] == "connected"
-        data = await anext(data async for name, data in events if name == "device.data.update")
-    assert data["device_id"] == device["device_id"]
-    assert data["data_type"] == KINDS[device_type]
-    assert data["meta"]["room"] == f"device:{device_type}:{device['device_id']}"
+    device, (order, expected) = road.device(device_type), KINDS[device_type]
+    async with asyncio.timeout(WAIT_SECONDS), streamed(road, f"patient/{device['patient_id']}") as events:
+        await tell(road, device, order)
+        while not has((event := await events.next()).data, expected):
+            pass
+    assert event.name == "patient.vitals.update"
+    assert event.id
+    assert event.data["device_id"] == device["device_id"]
+    assert event.data["meta"]["room"] == f"patient:{device['patient_id']}:vitals"
+
+
+@pytest.mark.parametrize("device_type", KINDS)
+async def test_a_reading_reaches_the_devices_own_stream(road: Road, device_type: str):
+    device, (order, _) = road.device(device_type), KINDS[device_type]
+    path = f"device/{device_type}/{device['device_id']}"
+    async with asyncio.timeout(WAIT_SECONDS), streamed(road, path) as events:
+        await tell(road, device, order)
+        while (event := await events.next()).name != "device.data.update":
+            pass
+    assert event.data["device_id"] == device["device_id"]
+    assert event.data["meta"]["room"] == f"device:{device_type}:{device['device_id']}"
+
+
+async def test_a_cuff_that_says_150_over_95_raises_the_guides_alert(road: Road):
+    cuff = road.device(CUFF)
+    patient = cuff["patient_id"]
+    rooms = len(AUTO_SUBSCRIPTIONS["patient"])
+    async with asyncio.timeout(WAIT_SECONDS), watched(road, f"patient/{patient}", rooms=rooms) as socket:
+        await tell(road, cuff, {"do": "measure", "systolic": 150, "diastolic": 95})
+        async for text in socket:
+            alert = json.loads(text)
+            if alert["type"] == "patient_alert" and alert["data"]["data"]["systolic"] == 150:
+                break
+    data = alert["data"]
+    assert alert["event"] == "patient.alert"
+    assert (data["patient_id"], data["alert_type"], data["severity"]) == (patient, "high_blood_pressure", "warning")
+    assert data["message"] == "High blood pressure detected: 150/95"
+    assert data["data"] == {"systolic": 150, "diastolic": 95, "device_id": cuff["device_id"]}

@@ -10,7 +10,7 @@ import pytest
 import websockets
 
 from tests.end_to_end import chromium, guide
-from tests.end_to_end.conftest import Road
+from tests.end_to_end.road import Road
 
 pytestmark = pytest.mark.slow
 

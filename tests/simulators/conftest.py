@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from bleak.backends.bluezdbus.manager import get_global_bluez_manager
+from bleak.backends.bluezdbus import manager
 
 from bedside.services.dbus import DBus
 from simulators.bluez.stack import SimulatedBlueZ
@@ -36,8 +36,8 @@ async def bluez(radio: Radio, bus_address: str) -> AsyncIterator[SimulatedBlueZ]
 
 async def sockets_closed() -> None:
     """Let dbus_fast close what was disconnected: it does so when its reader next runs, and bleak keeps a bus for as long as the loop."""
-    manager = await get_global_bluez_manager()
-    if manager._bus is not None:
-        manager._bus.disconnect()
+    bleaks = manager._global_instances.get(asyncio.get_running_loop())
+    if bleaks is not None and bleaks._bus is not None:
+        bleaks._bus.disconnect()
     for _ in range(LOOP_TURNS):
         await asyncio.sleep(0)

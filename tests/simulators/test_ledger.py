@@ -65,6 +65,12 @@ def test_one_of_two_equal_measurements_is_missed():
     assert compare(entries, {1: at(0), 2: at(600)}, [recorded(600)]).lost == (entries[0],)
 
 
+def test_of_equal_measurements_the_one_is_missed_that_was_not_recorded_when_it_was_said():
+    entries = [made(entry, entry) for entry in range(5)]
+    heard = {entry.entry: entry.at for entry in entries}
+    assert compare(entries, heard, [recorded(0), recorded(1), recorded(3), recorded(4)]).lost == (entries[2],)
+
+
 def test_a_reading_recorded_twice_is_a_duplicate():
     assert compare([made(1, 0)], {1: at(1)}, [recorded(1), recorded(1)]).duplicates == (recorded(1),)
 
@@ -102,6 +108,13 @@ def test_a_loss_in_a_declared_gap_is_declared():
     gap = Gap(since=at(0), until=at(20))
     verdict = compare(entries, {1: at(10), 2: at(100)}, [], [gap])
     assert (verdict.declared_gaps, verdict.lost) == (1, (entries[1],))
+
+
+def test_what_was_kept_is_lost_when_it_was_said_not_when_it_was_made():
+    """A cuff says after a gap's beginning what it measured before."""
+    gap = Gap(since=at(20), until=at(30))
+    assert compare([made(1, 10)], {1: at(25)}, [], [gap]).lost == ()
+    assert compare([made(1, 25)], {1: at(40)}, [], [gap]).lost
 
 
 def test_a_gap_of_one_device_declares_nothing_for_another():

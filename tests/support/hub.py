@@ -22,7 +22,7 @@ from hub.auth.tokens import mint, new_secret
 from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
 from hub.record.inbox import Outcome, Request, RequestKind, RequestState
-from hub.record.places import DevicePlace, HospitalFacts, PatientPlace
+from hub.record.places import BedPlace, DeviceCondition, DevicePlace, HospitalFacts, PatientPlace
 from hub.rest.components import Components
 from hub.rooms.rooms import Rooms
 from hub.run import server
@@ -77,6 +77,27 @@ class TableRegistry:
 
     async def devices(self, hospital_id: str) -> list[DevicePlace]:
         return [place for place in self.device_places.values() if place.hospital_id == hospital_id]
+
+    async def beds(self, hospital_id: str) -> list[BedPlace]:
+        return [
+            BedPlace(
+                ward_id=place.ward_id,
+                bed_id=place.bed_id,
+                patient_id=place.patient_id,
+                devices=tuple(self.conditions_of(place.patient_id)),
+            )
+            for place in await self.patients(hospital_id)
+            if place.ward_id and place.bed_id
+        ]
+
+    def conditions_of(self, patient_id: str) -> list[DeviceCondition]:
+        return [
+            DeviceCondition(
+                device=key, gateway_id=place.gateway_id, status="online", battery_percent=None, faults=(), since=None
+            )
+            for key, place in self.device_places.items()
+            if place.patient and place.patient.patient_id == patient_id
+        ]
 
 
 class Owner:

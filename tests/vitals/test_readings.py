@@ -1,17 +1,35 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vitals.identifiers import DeviceKey, DeviceType
 from vitals.parameters import Parameter, Vital
-from vitals.readings import Quality, Reading, Reason, measured_value, missing_value, plain, vitals_of
+from vitals.readings import (
+    MAX_NUMBER,
+    Quality,
+    Reading,
+    Reason,
+    Value,
+    is_measurable,
+    measured_value,
+    missing_value,
+    plain,
+    vitals_of,
+)
 from vitals.units import Unit
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CUFF = DeviceKey(device_type=DeviceType.BLOOD_PRESSURE_MONITOR, device_id="BP-1")
+SYSTOLIC, DIASTOLIC = measured_value(Parameter.SYSTOLIC, 120), measured_value(Parameter.DIASTOLIC, 80)
+
+
+def pressure(*values: Value, **changed: object) -> Reading:
+    fields = {"data_type": Vital.BLOOD_PRESSURE, "device": CUFF, "measured": NOON, "received": NOON, "raw": b""}
+    return Reading(values=values, **(fields | changed))
 
 
 def test_a_plausible_number_is_valid():
@@ -74,9 +92,54 @@ def test_values_of_a_cuff_become_a_group_and_a_number():
 
 
 def test_a_reading_finds_its_value_by_parameter():
-    systolic = measured_value(Parameter.SYSTOLIC, 150)
-    reading = Reading(
-        data_type=Vital.BLOOD_PRESSURE, device=CUFF, values=(systolic,), measured=NOON, received=NOON, raw=b""
-    )
+    systolic, diastolic = measured_value(Parameter.SYSTOLIC, 150), measured_value(Parameter.DIASTOLIC, 95)
+    reading = pressure(systolic, diastolic)
     assert reading.value(Parameter.SYSTOLIC) is systolic
     assert reading.value(Parameter.SPO2) is None
+
+
+@pytest.mark.parametrize("number", ["8388605E+127", "-1E+6", "1E+999999", "8388605E-128", "NaN", "sNaN", "-Infinity"])
+@pytest.mark.parametrize("unit", [Unit.CELSIUS, Unit.FAHRENHEIT])
+def test_a_number_that_nothing_measures_is_missing(number: str, unit: Unit):
+    """IEEE 11073's FLOAT goes up to 8388605E+127; a device that sends it has measured nothing."""
+    value = measured_value(Parameter.TEMPERATURE, Decimal(number), unit=unit)
+    assert (value.number, value.quality, value.reasons) == (None, Quality.MISSING, (Reason.OUT_OF_RANGE,))
+
+
+@given(st.decimals(allow_nan=True, allow_infinity=True))
+def test_every_number_makes_a_value(number: Decimal):
+    value = measured_value(Parameter.GLUCOSE, number, unit=Unit.MILLIMOLE_PER_LITRE)
+    assert value.number is None or (is_measurable(value.number) and abs(value.number) < MAX_NUMBER)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"unit": Unit.KILOPASCAL},
+        {"number": None},
+        {"quality": Quality.MISSING, "reasons": (Reason.NOT_MEASURED,)},
+        {"number": None, "quality": Quality.MISSING},
+        {"number": Decimal("NaN")},
+        {"number": Decimal("1E+400")},
+        {"sent_number": Decimal("Infinity")},
+    ],
+)
+def test_a_value_that_contradicts_itself_is_none(changed: dict):
+    with pytest.raises(ValueError, match="systolic"):
+        msgspec.structs.replace(SYSTOLIC, **changed)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(msgspec.structs.asdict(SYSTOLIC) | changed, Value)
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ((), {}),
+        ((SYSTOLIC,), {}),
+        ((SYSTOLIC, DIASTOLIC, SYSTOLIC), {}),
+        ((SYSTOLIC, DIASTOLIC), {"data_type": Vital.SPO2}),
+    ],
+)
+def test_a_reading_that_contradicts_itself_is_none(values: tuple[Value, ...], changed: dict):
+    with pytest.raises(ValueError, match=r"reading|blood pressure"):
+        pressure(*values, **changed)

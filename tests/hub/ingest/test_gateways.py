@@ -12,6 +12,8 @@ from tests.support.waiting import eventually
 from vitals.envelope import DeviceEvent, DeviceEventEntry, DeviceEventKind, GatewayState, OutboxStarted, encode
 from vitals.topics import Channel
 
+FIRST = 2**40
+"""A session above any that another test has left on the broker, which retains states."""
 STATUS_ROOM = f"device:{OXIMETER}:status"
 
 
@@ -55,12 +57,12 @@ async def seen(rooms: Rooms, size: int) -> list[tuple[str, str | None]]:
 
 async def test_a_gateway_that_is_gone_takes_its_devices_along_and_brings_them_back(road):
     record, rooms, one = road
-    await state(one, 5, online=True)
+    await state(one, FIRST + 5, online=True)
     await say(one, event(1, DeviceEventKind.CONNECTED, status="online"))
     before = len(await filled(rooms, STATUS_ROOM, 3))
-    await state(one, 5, online=False)
+    await state(one, FIRST + 5, online=False)
     assert (await seen(rooms, before + 1))[-1] == ("device.status.change", "gateway_offline")
-    await state(one, 6, online=True)
+    await state(one, FIRST + 6, online=True)
     assert (await seen(rooms, before + 2))[-1] == ("device.status.change", "online")
     (row,) = [row for row in await rows(record, devices) if row["device_id"] == OXIMETER.device_id]
     assert row["status"] == "online"
@@ -68,14 +70,14 @@ async def test_a_gateway_that_is_gone_takes_its_devices_along_and_brings_them_ba
 
 async def test_a_late_will_does_not_end_a_newer_session(road):
     record, _, one = road
-    await state(one, 6, online=True)
-    await state(one, 5, online=False)
-    await state(one, 7, online=False)
-    await state(one, 6, online=True)
+    await state(one, FIRST + 6, online=True)
+    await state(one, FIRST + 5, online=False)
+    await state(one, FIRST + 7, online=False)
+    await state(one, FIRST + 6, online=True)
 
     async def settled() -> bool:
         (row,) = [row for row in await rows(record, gateways) if row["gateway_id"] == one.name]
-        return row["session"] == 7
+        return row["session"] == FIRST + 7
 
     await eventually(settled)
     (row,) = [row for row in await rows(record, gateways) if row["gateway_id"] == one.name]

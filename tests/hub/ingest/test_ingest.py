@@ -1,10 +1,8 @@
 """Ingest on a real broker, a real Redis and both databases: what is acknowledged is recorded, once, and published in order."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
-import pytest
 from redis.asyncio import Redis
 
 from hub.errors import RecordUnavailable
@@ -41,18 +39,6 @@ from vitals.envelope import (
 from vitals.parameters import Parameter, Vital
 from vitals.readings import Reason, measured_value, missing_value
 from vitals.topics import Channel
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'record.sqlite3'}"
-    return request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'record.sqlite3'}"
 
 
 async def test_an_acknowledged_reading_is_recorded_and_published(

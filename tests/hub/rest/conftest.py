@@ -21,6 +21,7 @@ from hub.settings import AuthSettings, HubSettings, MqttSettings
 from tests.conftest import HUB_PASSWORD
 from tests.support.hub import HOSPITAL, PATIENT, WAIT_SECONDS, serving
 from tests.support.net import free_port
+from vitals.identifiers import SYSTEM
 
 REGISTRY = f"""
 [[hospitals]]
@@ -109,9 +110,15 @@ async def whole_hub(folder: Path, redis: Redis, mosquitto: Mosquitto, **limits: 
     async with serving(settings, open_components) as (app, http):
         hub = WholeHub(settings=settings, secret=secret, app=app, http=http)
         async with asyncio.timeout(WAIT_SECONDS):
-            while not (await ready(http) and app.state.components.ingest_alive()):  # noqa: ASYNC110 - no event crosses
+            while not (await ready(http) and await published(app)):  # noqa: ASYNC110 - no event crosses
                 await asyncio.sleep(0.02)
         yield hub
+
+
+async def published(app: Any) -> bool:
+    """Whether ingest is alive and every hospital's rooms have an epoch, so that all of them can be followed."""
+    rooms, hospitals = app.state.live.rooms, (SYSTEM, *await app.state.components.registry.hospital_ids())
+    return app.state.components.ingest_alive() and all([await rooms.top(hospital) for hospital in hospitals])
 
 
 async def ready(http: httpx.AsyncClient) -> bool:

@@ -1,0 +1,127 @@
+"""A hub's settings, from the same four places as a gateway's, and what types can't say about them.
+
+`faults` reads what the settings name (secrets, rules, registry) as the hub will, and asks nobody over the network.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from redis.connection import parse_url
+from sqlalchemy.exc import ArgumentError
+
+from bedside.configuration import Loaded, load
+from bedside.exits import CommandFailed, Exit
+from bedside.up.layout import Layout
+from hub.alerts.rules import load_rules
+from hub.auth.tokens import load_secret
+from hub.errors import ConfigurationError
+from hub.record.engine import Engine
+from hub.registry_file import load_registry
+from hub.settings import HubSettings, Role
+
+_DATABASES: Final = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite+aiosqlite:///PATH"
+
+
+def load_hub(
+    file: Path | None,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded[HubSettings]:
+    """Read and check. Raises CommandFailed for the first fault: exit 2 for what the command line says, else 3."""
+    loaded = load(HubSettings, file=file, overrides=overrides, environment=environment)
+    for fault in faults(loaded.settings):
+        raise CommandFailed(f"{file}: {fault}" if file else fault, Exit.CONFIGURATION)
+    return loaded
+
+
+def faults(settings: HubSettings) -> tuple[str, ...]:
+    """Everything for which the hub would refuse to start, each beginning with its key."""
+    checks: tuple[Callable[[HubSettings], Iterator[str]], ...] = (
+        _database,
+        _redis,
+        _mqtt,
+        _secret,
+        _limits,
+        _rules,
+        _registry,
+    )
+    return tuple(fault for check in checks for fault in check(settings))
+
+
+def is_development_secret(path: Path) -> bool:
+    """Whether it is one that `bedside up` made for its own state folder."""
+    layout = Layout(path.resolve().parent.parent)
+    return path.resolve() == layout.jwt_secret and layout.lock.exists()
+
+
+def _database(settings: HubSettings) -> Iterator[str]:
+    try:
+        engine = Engine(settings.database_url)  # connects to nothing yet
+    except ArgumentError:
+        yield f"database_url: is no database's address; write {_DATABASES}"
+        return
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    if engine.is_sqlite and settings.role is not Role.ALL:
+        yield f"role: {settings.role} needs PostgreSQL; on SQLite one hub does all"
+
+
+def _redis(settings: HubSettings) -> Iterator[str]:
+    try:
+        parse_url(settings.redis_url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        yield "redis_url: is no Redis address; write redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS"
+
+
+def _mqtt(settings: HubSettings) -> Iterator[str]:
+    mqtt = settings.mqtt
+    if (mqtt.username is None) != (mqtt.password_file is None):
+        lacking = "username" if mqtt.username is None else "password_file"
+        yield f"mqtt.{lacking}: is missing; username and password_file go together"
+    if mqtt.ca_file is not None and not mqtt.tls:
+        yield "mqtt.ca_file: is for TLS: set mqtt.tls = true, or leave it out"
+    for key, path in (("password_file", mqtt.password_file), ("ca_file", mqtt.ca_file)):
+        if path is not None:
+            yield from _unreadable(f"mqtt.{key}", path)
+
+
+def _secret(settings: HubSettings) -> Iterator[str]:
+    path = settings.auth.secret_file
+    try:
+        load_secret(path)
+    except ConfigurationError as error:
+        yield str(error)
+    if settings.production and is_development_secret(path):
+        yield f"auth.secret_file: {path} was made by `bedside up` for development; make another: bedside secrets DIR"
+
+
+def _limits(settings: HubSettings) -> Iterator[str]:
+    if settings.limits.ping_seconds >= settings.limits.silence_seconds:
+        yield "limits.silence_seconds: must be more than ping_seconds, or every quiet client is cut off"
+
+
+def _rules(settings: HubSettings) -> Iterator[str]:
+    try:
+        load_rules(settings.rules_file)
+    except ConfigurationError as error:
+        yield str(error)
+
+
+def _registry(settings: HubSettings) -> Iterator[str]:
+    if settings.registry_file is None:
+        return
+    try:
+        load_registry(settings.registry_file)
+    except ConfigurationError as error:
+        yield str(error)
+
+
+def _unreadable(key: str, path: Path) -> Iterator[str]:
+    try:
+        if not path.read_bytes().strip():
+            yield f"{key}: {path} is empty"
+    except OSError as error:
+        yield f"{key}: can't read {path}: {error.strerror}"

@@ -1,0 +1,73 @@
+"""The HTTP protocol class that uvicorn runs: bounded in front of the body, and with a problem document for what it refuses itself.
+
+httptools collects an address or a header of any length before anybody who could check a token sees it, so what comes before a
+body is counted here; `h11_max_incomplete_event_size`, which uvicorn has for its other parser, says how much it may be. A refused client
+gets a moment to take its answer, for else a client that is still sending sees a reset connection.
+"""
+
+from typing import Final
+
+import httptools
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
+
+from hub.rest.problems import problem
+
+LINGER_SECONDS: Final = 1.0
+_BETWEEN: Final = len(b": \r\n")
+
+
+class HttpWire(HttpToolsProtocol):
+    """One client's connection, until it becomes a WebSocket's."""
+
+    _head_bytes = 0
+    _in_head = False
+    _refused = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._in_head and not self._refused:  # what isn't a whole line yet is in the parser, and was not counted
+            self._head_bytes += len(data)
+            self._check_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes, self._in_head = 0, True
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = len(self.url) + sum(len(name) + len(value) + _BETWEEN for name, value in self.headers)
+        self._check_head()
+        if self._refused:
+            raise httptools.HttpParserError
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        longest = max((len(name) + len(value) + _BETWEEN for name, value in self.headers), default=0)
+        start = len(b"GET  HTTP/1.1\r\n") + len(self.url)
+        if max(longest, start) > MAX_LINE_LENGTH or len(self.headers) > MAX_NUM_HEADERS:
+            self._refuse_head(f"at most {MAX_LINE_LENGTH} bytes a line and {MAX_NUM_HEADERS} headers")
+            return
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._refused:
+            self._refuse(problem(400, "Not HTTP", msg))
+
+    def _check_head(self) -> None:
+        limit = self.config.h11_max_incomplete_event_size
+        if limit is not None and self._head_bytes > limit:
+            self._refuse_head(f"at most {limit} bytes of address and headers")
+
+    def _refuse_head(self, detail: str) -> None:
+        if not self._refused:
+            self._refuse(problem(431, "Address or headers too large", detail))
+
+    def _refuse(self, response: Response) -> None:
+        self._refused = True
+        lines = [name + b": " + value for name, value in (*response.raw_headers, (b"connection", b"close"))]
+        self.transport.write(STATUS_LINE[response.status_code] + b"\r\n".join((*lines, b"", bytes(response.body))))
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)

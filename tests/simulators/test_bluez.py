@@ -1,0 +1,52 @@
+"""What the simulated bluetoothd does for clients that come and go on the bus."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from device_drivers import uuids
+from simulators.bluez.stack import SimulatedBlueZ
+from simulators.errors import LinkGone
+from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, Property, ServiceSpec
+from simulators.radio import Radio
+
+ADDRESS = "C0:00:00:00:01:00"
+GATEWAY = Path(__file__).with_name("leaving_gateway.py")
+SECONDS = 20
+INDICATE = frozenset({Property.INDICATE})
+
+
+@pytest.fixture
+async def cuff(radio: Radio, bluez: SimulatedBlueZ) -> GattPeripheral:
+    measurement = CharacteristicSpec(uuid=uuids.BLOOD_PRESSURE_MEASUREMENT, properties=INDICATE)
+    service = ServiceSpec(uuid=uuids.BLOOD_PRESSURE_SERVICE, characteristics=[measurement])
+    peripheral = GattPeripheral(radio, name="BP-1", address=ADDRESS, services=[service])
+    await peripheral.power_on()
+    return peripheral
+
+
+async def indicate_for_ever(cuff: GattPeripheral) -> None:
+    while True:
+        await cuff.indicate(uuids.BLOOD_PRESSURE_MEASUREMENT, bytes(7))
+
+
+async def test_nothing_is_confirmed_for_a_client_that_was_killed(cuff: GattPeripheral):
+    """Else a killed gateway's cuff would take for heard what nobody heard."""
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, str(GATEWAY), ADDRESS, stdout=asyncio.subprocess.PIPE
+    )
+    assert gateway.stdout is not None
+    try:
+        async with asyncio.timeout(SECONDS):
+            await cuff.advertise()
+            assert await gateway.stdout.readline() == b"subscribed\n"
+            await cuff.indicate(uuids.BLOOD_PRESSURE_MEASUREMENT, bytes(7))
+    finally:
+        gateway.kill()
+        await gateway.wait()
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(LinkGone, match="nobody is subscribed"):
+            await indicate_for_ever(cuff)
+    await cuff.drop()
