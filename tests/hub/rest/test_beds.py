@@ -1,5 +1,6 @@
 """Which beds a token may watch, who lies there, which devices are there, and the rooms that tell about them."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -57,7 +58,7 @@ async def test_the_rooms_are_the_fewest_that_tell_all_and_each_may_be_watched(
     assert set(view["rooms"]) == rooms | {SYSTEM_ROOM}
     assert len(view["rooms"]) == len(set(view["rooms"]))
     async with hub.connect("/realtime/ws", "viewer", **scope) as client:
-        await client.send('{"type": "subscribe", "rooms": %s}' % str(view["rooms"]).replace("'", '"'))
+        await client.send(json.dumps({"type": "subscribe", "rooms": view["rooms"]}))
         assert {(await receive(client))["status"] for _ in view["rooms"]} == {"subscribed"}
 
 
