@@ -70,6 +70,6 @@ def _started(pid: int) -> int | None:
 
 def _words(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+        return [word for word in Path(f"/proc/{pid}/cmdline").read_text().split("\0") if word.strip()]
     except (FileNotFoundError, ProcessLookupError):
         return []
