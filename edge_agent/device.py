@@ -45,6 +45,8 @@ REST_SECONDS: Final = 1.0
 """After a conversation ended as expected, so that a device that goes on advertising isn't connected in a circle."""
 INBOX: Final = 256
 """Events taken from the link and not handled yet; then the link itself is left to wait, which bounds its own."""
+MID_STREAM_BYTES: Final = 256
+"""A stream that is joined in the middle may begin with so much that is no frame: counted, and nobody's alarm."""
 FAULT_EVENT_SECONDS: Final = 60.0
 """One fault event in so long for each reason; all are counted."""
 
@@ -121,6 +123,7 @@ class Device:
         self._heard = 0.0
         self._fault_told: dict[str, float] = {}
         self._failure_told = False
+        self._unframed = 0
         self.status = DeviceStatus(since=time.clock())
 
     async def run(self) -> None:
@@ -140,6 +143,7 @@ class Device:
     async def _connected(self, link: Link) -> None:
         self._move(Occurrence.CONNECTED)
         self._failure_told = False
+        self._unframed = 0
         over = _Over(Occurrence.LOST, "agent_stopped")
         try:
             await self._tell(DeviceEventKind.CONNECTED, status="online")
@@ -261,6 +265,8 @@ class Device:
     async def _refused(self, report: ReportRefused) -> None:
         self.status.refused[report.reason] += 1
         self.status.discarded_bytes += report.discarded
+        if self._joins_mid_stream(report):
+            return
         now = self._time.monotonic()
         told = self._fault_told.get(report.reason)
         if told is not None and now - told < FAULT_EVENT_SECONDS:
@@ -268,6 +274,12 @@ class Device:
         self._fault_told[report.reason] = now
         logger.warning("%s: %d bytes refused: %s", self._name, report.discarded, report.reason)
         await self._tell(DeviceEventKind.FAULT, status="online", reason=report.reason)
+
+    def _joins_mid_stream(self, report: ReportRefused) -> bool:
+        """Whether this is the rest of a frame at the beginning of a stream, before its first reading."""
+        self._unframed += report.discarded
+        first = self.status.state is State.TALKING and not self._profile.sleeps
+        return first and self._unframed <= MID_STREAM_BYTES
 
     async def _failed(self, error: TransportError | TimeoutError) -> None:
         """No link: said once, until there has been one."""

@@ -10,7 +10,7 @@ import pytest
 from device_drivers.errors import LinkLost, TransportError
 from device_drivers.sessions import CommandRefused, SendBytes, TimePassed
 from edge_agent.connection import State
-from edge_agent.device import Device, Profile
+from edge_agent.device import MID_STREAM_BYTES, Device, Profile
 from edge_agent.settings import ReplaySettings
 from tests.edge_agent.links import ByteSession, MemoryOutbox, TestConnector, TestLink
 from tests.edge_agent.manual_time import ManualTime, settle
@@ -168,7 +168,7 @@ async def test_refused_bytes_are_counted_and_told_once_a_minute(running, connect
     link = TestLink()
     connector.offers(link)
     async with running(stale=None) as device:
-        link.gives(b"\xff" * 40)
+        link.gives(bytes([97]) + b"\xff" * 40)
         await outbox.until(lambda: ("fault", "online", "checksum") in outbox.told)
         await settle()
         assert device.status.refused["checksum"] == 40
@@ -177,6 +177,33 @@ async def test_refused_bytes_are_counted_and_told_once_a_minute(running, connect
         link.gives(b"\xff" * 5)
         await settle()
     assert outbox.told.count(("fault", "online", "checksum")) == 2
+
+
+async def test_a_stream_that_is_joined_in_the_middle_is_no_fault(running, connector, outbox):
+    link = TestLink()
+    connector.offers(link)
+    async with running() as device:
+        link.gives(b"\xff" * MID_STREAM_BYTES + bytes([97]))
+        await outbox.until(lambda: outbox.readings)
+        assert device.status.discarded_bytes == MID_STREAM_BYTES
+    assert [kind for kind, _, _ in outbox.told if kind == "fault"] == []
+
+
+async def test_a_stream_that_never_makes_a_frame_is_a_fault(running, connector, outbox):
+    link = TestLink()
+    connector.offers(link)
+    async with running():
+        link.gives(b"\xff" * (MID_STREAM_BYTES + 1))
+        await outbox.until(lambda: ("fault", "online", "checksum") in outbox.told)
+
+
+async def test_the_first_bytes_of_a_device_that_sleeps_are_judged(running, connector, outbox):
+    """It sends whole values: there is no middle to join in."""
+    link = TestLink()
+    connector.offers(link)
+    async with running(sleeps=True):
+        link.gives(b"\xff")
+        await outbox.until(lambda: ("fault", "online", "checksum") in outbox.told)
 
 
 async def test_battery_is_told_when_it_changes(running, connector, outbox):
