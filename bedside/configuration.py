@@ -92,6 +92,7 @@ def refused(
     """The failure that says what is wrong with `key` (empty: with the whole) and where it was said."""
     origin = origins.get(key) or _common_origin(key, origins)
     place = origin or (str(file) if file else "the configuration")
+    key = key.removesuffix("[...]")
     message = explained(kind, key, said, variable=variable)
     own = origin.startswith(("--", PREFIX))
     text = f"{place}: {message}" if own or not key or message.startswith(key) else f"{place}: {key}: {message}"

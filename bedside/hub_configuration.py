@@ -5,10 +5,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 from redis.connection import parse_url
-from sqlalchemy.exc import ArgumentError
 
 from bedside.configuration import Loaded, load
 from bedside.exits import CommandFailed, Exit
@@ -19,8 +17,6 @@ from hub.errors import ConfigurationError
 from hub.record.engine import Engine
 from hub.registry_file import load_registry
 from hub.settings import HubSettings, Role
-
-_DATABASES: Final = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite+aiosqlite:///PATH"
 
 
 def load_hub(
@@ -51,17 +47,14 @@ def faults(settings: HubSettings) -> tuple[str, ...]:
 
 
 def is_development_secret(path: Path) -> bool:
-    """Whether it is one that `bedside up` made for its own state folder."""
+    """Whether it is one that `bedside up` made for its own state folder. (/run/secrets has a folder /run/lock beside it.)"""
     layout = Layout(path.resolve().parent.parent)
-    return path.resolve() == layout.jwt_secret and layout.lock.exists()
+    return path.resolve() == layout.jwt_secret and layout.lock.is_file() and layout.hub_toml.is_file()
 
 
 def _database(settings: HubSettings) -> Iterator[str]:
     try:
         engine = Engine(settings.database_url)  # connects to nothing yet
-    except ArgumentError:
-        yield f"database_url: is no database's address; write {_DATABASES}"
-        return
     except ConfigurationError as error:
         yield str(error)
         return

@@ -3,24 +3,31 @@
 A mark is `<!-- table: NAME -->`, up to `<!-- end -->`.
 """
 
+import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from bedside.annotations import enumeration_in, struct_in
+from bedside.configuration import variable
+from bedside.exits import Exit
+from bedside.main import COMMANDS, parser
 from device_drivers.registry import DRIVERS
 from edge_agent.connection import mermaid
 from hub.auth.rights import RIGHTS, Verb
 from hub.auth.tokens import Role
 from hub.realtime.clients import Close
 from hub.realtime.requests import Code
+from hub.settings import HubSettings
 from vitals.events import EVENTS, EventData, message_type
 from vitals.parameters import PARAMETERS
 from vitals.rooms import RoomKind
 
 DOCS: Final = Path(__file__).parent
+_OF_THIS_MACHINE: Final = re.compile(r" \((%\(default\)s|/[^)]*)\)$")
 _MARKED: Final = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -78,6 +85,20 @@ def connection() -> str:
     return f"```mermaid\n{mermaid()}```\n"
 
 
+def hub_settings() -> str:
+    """Every key of hub.toml, with what it may be and the environment variable that says it too."""
+    return _table(("key", "may be", "default", "environment"), _settings(HubSettings))
+
+
+def commands() -> str:
+    """Every command with its options, as the parsers have them."""
+    return "\n".join(_command(name, parser(name)) for name in COMMANDS)
+
+
+def exit_codes() -> str:
+    return _table(("code", "meaning"), ((str(code.value), code.name.lower()) for code in Exit))
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "events": events,
     "rights": rights,
@@ -86,6 +107,9 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "error-codes": error_codes,
     "devices": devices,
     "connection": connection,
+    "hub-settings": hub_settings,
+    "commands": commands,
+    "exit-codes": exit_codes,
 }
 
 
@@ -97,6 +121,71 @@ def filled(text: str) -> str:
 def documents() -> list[Path]:
     """The documents that have tables."""
     return [path for path in sorted(DOCS.rglob("*.md")) if _MARKED.search(path.read_text(encoding="utf-8"))]
+
+
+def _settings(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    for field in msgspec.structs.fields(kind):
+        key = f"{prefix}{field.name}"
+        if (inner := struct_in(field.type)) is not None:
+            yield from _settings(inner, f"{key}.")
+        else:
+            yield f"`{key}`", _form(field.type), _default(field), f"`{variable(key)}`"
+
+
+def _form(annotation: object) -> str:
+    """What a key may be, in a reader's words."""
+    if (choices := enumeration_in(annotation)) is not None:
+        words = ", ".join(f"`{choice.value}`" for choice in choices)
+        return f"a table of {words}" if "dict" in str(annotation) else words
+    names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
+    return next(said for name, said in names.items() if name in str(annotation))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "must be said"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None or value == {}:
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _command(name: str, root: argparse.ArgumentParser) -> str:
+    """One command's own parser, found below the root's, and its actions."""
+    chosen = _below(root)[name]
+    heading = f"## bedside {name}\n\n{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.\n"
+    parts = [heading, _options(chosen)]
+    for action, inner in _below(chosen).items():
+        parts.append(f"### bedside {name} {action}\n\n{inner.description}\n\n{_options(inner)}")
+    return "\n".join(filter(None, parts))
+
+
+def _below(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(found[0].choices) if found else {}
+
+
+def _options(command: argparse.ArgumentParser) -> str:
+    shown = [
+        action
+        for action in command._actions
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
+    ]
+    return _table(("option", "meaning"), ((f"`{_usage(one)}`", _help(one)) for one in shown)) if shown else ""
+
+
+def _usage(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    if action.nargs == 0:
+        return action.option_strings[-1]
+    choices = "\\|".join(map(str, action.choices)) if action.choices else None
+    return f"{action.option_strings[-1]} {choices or action.metavar or action.dest.upper()}"
+
+
+def _help(action: argparse.Action) -> str:
+    said = _OF_THIS_MACHINE.sub("", action.help or "")
+    return f"{said}; must be given" if action.required and action.option_strings else said
 
 
 def _line(key: str) -> str:

@@ -14,12 +14,14 @@ import hub.realtime.routes
 import hub.rest.beds
 import hub.rest.devices
 import hub.rest.health
+import hub.rest.intake
 import hub.rest.operations
 import hub.rest.realtime
 from hub.auth.gate import Gate
 from hub.auth.tokens import TokenVerifier, load_secret
 from hub.errors import HubError
 from hub.realtime.clients import Clients
+from hub.realtime.events import RealtimeEvents
 from hub.realtime.frames import Frame
 from hub.realtime.live import Live
 from hub.rest import problems
@@ -34,6 +36,10 @@ OpenComponents = Callable[[HubSettings, Rooms], AbstractAsyncContextManager[Comp
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def new_id() -> str:
+    return secrets.token_hex(12)
 
 
 def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAPI:
@@ -52,6 +58,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
             async with open_components(settings, rooms) as components:
                 live = _live(settings, verifier, rooms, components)
                 app.state.live, app.state.components = live, components
+                app.state.realtime_events = _realtime_events(settings, components)
                 tasks = [
                     vital(live.feed.run(), name="live-feed"),
                     vital(live.clients.run(), name="clients-watch"),
@@ -77,6 +84,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
         hub.rest.devices,
         hub.rest.operations,
         hub.rest.beds,
+        hub.rest.intake,
         hub.rest.health,
     ):
         app.include_router(module.router)
@@ -94,9 +102,19 @@ def _live(settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, componen
         limits=settings.limits,
         query_tokens=settings.query_tokens,
         now=utc_now,
-        new_id=lambda: secrets.token_hex(12),
+        new_id=new_id,
         ingest_alive=components.ingest_alive,
         judged_at=components.judged_at,
+    )
+
+
+def _realtime_events(settings: HubSettings, components: Components) -> RealtimeEvents:
+    return RealtimeEvents(
+        components.registry,
+        components.inbox,
+        now=utc_now,
+        new_id=new_id,
+        wait_seconds=settings.limits.request_seconds,
     )
 
 

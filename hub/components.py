@@ -11,6 +11,7 @@ from hub.alerts.rules import load_rules
 from hub.errors import ConfigurationError
 from hub.ingest.ingest import Ingest
 from hub.record.record import Record
+from hub.record.sole import SOLE_OWNER, alone_with
 from hub.registry_file import apply_registry, load_registry
 from hub.rest.components import Components
 from hub.rooms.rooms import Rooms
@@ -34,21 +35,29 @@ async def open_components(settings: HubSettings, rooms: Rooms) -> AsyncIterator[
     registry = load_registry(settings.registry_file) if settings.registry_file else None
     record = await Record.open(settings.database_url, clock=_now)
     try:
-        if registry is not None:
-            await apply_registry(record.engine, registry)
-        ingest = None
-        if settings.role is not Role.SERVE:
-            name = f"hub-{secrets.token_hex(6)}"
-            ingest = Ingest(record, rooms, settings.mqtt, rules, name=name, new_id=lambda: secrets.token_hex(12))
-        async with _running(ingest):
-            yield Components(
-                registry=record.registry,
-                inbox=record.inbox,
-                device_data=record,
-                checks={"record": record.ping, "redis": rooms.ping},
-                ingest_alive=lambda: ingest is None or _alive(ingest),
-                judged_at=lambda: ingest.alive_at if ingest else None,
-            )
+        with alone_with(record.engine):
+            if registry is not None:
+                await apply_registry(record.engine, registry)
+            ingest = None
+            if settings.role is not Role.SERVE:
+                ingest = Ingest(
+                    record,
+                    rooms,
+                    settings.mqtt,
+                    rules,
+                    name=SOLE_OWNER if record.engine.is_sqlite else f"hub-{secrets.token_hex(6)}",
+                    new_id=lambda: secrets.token_hex(12),
+                )
+            async with _running(ingest):
+                yield Components(
+                    registry=record.registry,
+                    inbox=record.inbox,
+                    device_data=record,
+                    checks={"record": record.ping, "redis": rooms.ping},
+                    ingest_alive=lambda: ingest is None or _alive(ingest),
+                    judged_at=lambda: ingest.alive_at if ingest else None,
+                    intake=ingest,
+                )
     finally:
         await record.close()
 

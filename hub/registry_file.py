@@ -32,12 +32,14 @@
 Applying it again changes nothing. It adds what is missing and never removes or moves: that is the work of people, over REST.
 """
 
+import hashlib
+import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from sqlalchemy import Table, and_, insert, select
@@ -47,6 +49,8 @@ from hub.errors import ConfigurationError
 from hub.record.engine import Engine
 from hub.record.schema import assignments, beds, devices, gateways, hospitals, patients, stays, wards
 from vitals.identifiers import SYSTEM, BedId, DeviceId, DeviceType, GatewayId, HospitalId, PatientId, WardId
+
+log = logging.getLogger(__name__)
 
 AUTHOR: Final = "registry file"
 _FROM_THE_START: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -59,31 +63,42 @@ class AgeGroup(StrEnum):
     NEONATE = "neonate"
 
 
+def _text(most: int, *, least: int = 0) -> msgspec.Meta:
+    """What the record has room for, without control characters."""
+    return msgspec.Meta(min_length=least, max_length=most, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")
+
+
+Name: TypeAlias = Annotated[str, _text(200, least=1)]
+Zone: TypeAlias = Annotated[str, _text(64, least=1)]
+RecordNumber: TypeAlias = Annotated[str, _text(64, least=1)]
+Sex: TypeAlias = Annotated[str, _text(16)]
+
+
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
 class Ward(_Entry, frozen=True, kw_only=True):
     id: WardId
-    name: str
+    name: Name
     beds: tuple[BedId, ...] = ()
 
 
 class Hospital(_Entry, frozen=True, kw_only=True):
     id: HospitalId
-    name: str
-    zone: str = "UTC"
+    name: Name
+    zone: Zone = "UTC"
     wards: tuple[Ward, ...] = ()
 
 
 class Patient(_Entry, frozen=True, kw_only=True):
     id: PatientId
     hospital: HospitalId
-    name: str
-    record_number: str
+    name: Name
+    record_number: RecordNumber
     age_group: AgeGroup
     birth_date: date | None = None
-    sex: str | None = None
+    sex: Sex | None = None
     ward: WardId | None = None
     bed: BedId | None = None
 
@@ -156,10 +171,10 @@ async def _add_patient(connection: AsyncConnection, patient: Patient) -> None:
         sex=patient.sex,
         age_group=patient.age_group.value,
     )
-    if added and patient.ward and patient.bed:
+    if added and patient.ward and patient.bed and not await _is_occupied(connection, patient):
         await connection.execute(
             insert(stays).values(
-                stay_id=f"{patient.id[:40]}.first",
+                stay_id=_first(patient.id),
                 patient_id=patient.id,
                 hospital_id=patient.hospital,
                 ward_id=patient.ward,
@@ -176,13 +191,27 @@ async def _add_device(connection: AsyncConnection, device: Device, hospital_id: 
     if added and device.patient:
         await connection.execute(
             insert(assignments).values(
-                assignment_id=f"{device.type}.{device.id}"[:58] + ".first",
+                assignment_id=_first(device.type, device.id),
                 patient_id=device.patient,
                 starts=_FROM_THE_START,
                 author=AUTHOR,
                 **key,
             )
         )
+
+
+async def _is_occupied(connection: AsyncConnection, patient: Patient) -> bool:
+    """Whether people have put another into the bed since the file was written: they are right."""
+    bed = and_(stays.c.hospital_id == patient.hospital, stays.c.ward_id == patient.ward, stays.c.bed_id == patient.bed)
+    found = await connection.scalar(select(stays.c.stay_id).where(bed, stays.c.discharged.is_(None)))
+    if found is not None:
+        log.warning("a patient is added without a bed: %s:%s is occupied by now", patient.ward, patient.bed)
+    return found is not None
+
+
+def _first(*names: str) -> str:
+    """The id of the stay or link that the file itself begins: the same each time, and no other's."""
+    return f"{hashlib.blake2b(':'.join(names).encode(), digest_size=16).hexdigest()}.first"
 
 
 async def _add(connection: AsyncConnection, table: Table, key: Mapping[str, Any], **values: object) -> bool:
@@ -195,28 +224,66 @@ async def _add(connection: AsyncConnection, table: Table, key: Mapping[str, Any]
 
 
 def _check(content: RegistryFile, name: str) -> None:
-    """Every name that one entry uses must be declared by another."""
+    """Every name that one entry uses must be declared by another, and each thing once."""
+    _check_hospitals(content, name)
+    _check_patients(content, name)
+    gateway_hospitals = {gateway.id: gateway.hospital for gateway in content.gateways}
+    patient_hospitals = {patient.id: patient.hospital for patient in content.patients}
+    _once(f"{name}: gateways", [gateway.id for gateway in content.gateways])
+    for place, gateway in enumerate(content.gateways):
+        _known(f"{name}: gateways[{place}]", "hospital", gateway.hospital, {each.id for each in content.hospitals})
+    _once(f"{name}: devices", [f"{device.type}:{device.id}" for device in content.devices])
+    for place, device in enumerate(content.devices):
+        where = f"{name}: devices[{place}]"
+        _known(where, "gateway", device.gateway, gateway_hospitals)
+        if device.patient is None:
+            continue
+        _known(where, "patient", device.patient, patient_hospitals)
+        if patient_hospitals[device.patient] != gateway_hospitals[device.gateway]:
+            raise ConfigurationError(f"{where}.patient: {device.patient!r} is of another hospital than its gateway")
+
+
+def _check_hospitals(content: RegistryFile, name: str) -> None:
+    _once(f"{name}: hospitals", [hospital.id for hospital in content.hospitals])
+    for place, hospital in enumerate(content.hospitals):
+        where = f"{name}: hospitals[{place}]"
+        if hospital.id == SYSTEM:
+            raise ConfigurationError(f"{where}: {SYSTEM!r} is the hub's own; choose another id")
+        _once(f"{where}.wards", [ward.id for ward in hospital.wards])
+        for number, ward in enumerate(hospital.wards):
+            _once(f"{where}.wards[{number}].beds", ward.beds)
+
+
+def _check_patients(content: RegistryFile, name: str) -> None:
     hospital_ids = {hospital.id for hospital in content.hospitals}
-    if SYSTEM in hospital_ids:
-        raise ConfigurationError(f"{name}: hospitals: {SYSTEM!r} is the hub's own; choose another id")
     bed_ids = {(h.id, ward.id, bed) for h in content.hospitals for ward in h.wards for bed in ward.beds}
-    patient_ids = {patient.id for patient in content.patients}
-    gateway_ids = {gateway.id for gateway in content.gateways}
+    _once(f"{name}: patients", [patient.id for patient in content.patients])
+    lying: set[tuple[HospitalId, WardId, BedId]] = set()
     for place, patient in enumerate(content.patients):
         where = f"{name}: patients[{place}]"
         _known(where, "hospital", patient.hospital, hospital_ids)
         if (patient.ward is None) != (patient.bed is None):
             raise ConfigurationError(f"{where}: ward and bed go together")
-        if patient.ward and (patient.hospital, patient.ward, patient.bed) not in bed_ids:
+        if patient.ward is None or patient.bed is None:
+            continue
+        bed = patient.hospital, patient.ward, patient.bed
+        if bed not in bed_ids:
             raise ConfigurationError(f"{where}: there is no bed {patient.bed!r} in ward {patient.ward!r}")
-    for place, gateway in enumerate(content.gateways):
-        _known(f"{name}: gateways[{place}]", "hospital", gateway.hospital, hospital_ids)
-    for place, device in enumerate(content.devices):
-        _known(f"{name}: devices[{place}]", "gateway", device.gateway, gateway_ids)
-        if device.patient is not None:
-            _known(f"{name}: devices[{place}]", "patient", device.patient, patient_ids)
+        if bed in lying:
+            raise ConfigurationError(
+                f"{where}: bed {patient.bed!r} of ward {patient.ward!r} has another patient already"
+            )
+        lying.add(bed)
 
 
-def _known(where: str, field: str, value: str, declared: set[str]) -> None:
+def _known(where: str, field: str, value: str, declared: Collection[str]) -> None:
     if value not in declared:
         raise ConfigurationError(f"{where}.{field}: {value!r} is not declared in this file")
+
+
+def _once(where: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for place, named in enumerate(names):
+        if named in seen:
+            raise ConfigurationError(f"{where}[{place}]: {named!r} is there already")
+        seen.add(named)

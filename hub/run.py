@@ -1,5 +1,7 @@
 """Runs the hub's application under uvicorn, until a signal ends it."""
 
+import contextlib
+import logging
 import socket
 
 import uvicorn
@@ -8,7 +10,7 @@ from fastapi import FastAPI
 from hub import logs
 from hub.app import create_app, drain
 from hub.components import open_components
-from hub.errors import ConfigurationError
+from hub.errors import ConfigurationError, HubError
 from hub.realtime.wire import LiveProtocol
 from hub.rest.http_wire import HttpWire
 from hub.settings import HubSettings
@@ -52,10 +54,21 @@ def run(settings: HubSettings) -> None:
     """Serve until a signal ends it. Raises what kept the hub from starting: ConfigurationError, or Unavailable."""
     logs.configure(settings.logging)
     app = create_app(settings, open_components)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not _repeats(app, record))
     serving = server(app, settings)
-    serving.run()
-    failure: BaseException | None = getattr(app.state, "failure", None)
-    if failure is not None:
+    with contextlib.suppress(SystemExit):  # how uvicorn ends where it can't start; why is said below
+        serving.run()
+    if (failure := _failure(app)) is not None:
         raise failure
     if not serving.started:
         raise ConfigurationError(f"port: {settings.host}:{settings.port} can't be used; is another hub running?")
+
+
+def _failure(app: FastAPI) -> HubError | None:
+    failure: HubError | None = getattr(app.state, "failure", None)
+    return failure
+
+
+def _repeats(app: FastAPI, record: logging.LogRecord) -> bool:
+    """Whether it is the stack of a failure that was foreseen, and that `run` raises."""
+    return _failure(app) is not None and "Traceback" in record.getMessage()

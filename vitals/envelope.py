@@ -140,9 +140,9 @@ class GatewayState(msgspec.Struct, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     online: bool
-    session: Annotated[int, msgspec.Meta(ge=1)]
+    session: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     at: Instant
-    version: str = ""
+    version: Word = ""
 
 
 class _SequenceOnly(msgspec.Struct):

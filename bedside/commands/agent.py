@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -78,7 +79,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except* InvalidSettings as errors:
         raise CommandFailed(str(_first(errors)), Exit.CONFIGURATION) from errors
     except* (OutboxFault, OSError) as errors:
-        raise CommandFailed(f"{settings.state_dir}: {_first(errors)}", Exit.UNREACHABLE) from errors
+        first = _first(errors)
+        reason = first.strerror if isinstance(first, OSError) else first
+        raise CommandFailed(f"{settings.state_dir}: {reason}", Exit.UNREACHABLE) from errors
     return Exit.OK
 
 
@@ -96,6 +99,7 @@ async def _until_signalled(settings: GatewaySettings) -> None:
 
 
 def _scan(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.ERROR)
     ports = list(list_ports())
     if arguments.state is not None:
         layout = Layout(arguments.state.absolute())

@@ -40,8 +40,10 @@ def _show(arguments: argparse.Namespace) -> int:
         rows = {key: {"value": value, "from": loaded.origins.get(key, "default")} for key, value in values.items()}
         print(json.dumps(rows, default=str))
         return Exit.OK
-    for key, value in values.items():
-        print(f"{key:32} {_text(value):56} {loaded.origins.get(key, 'default')}")
+    texts = {key: _text(value) for key, value in values.items()}
+    keys, widest = max(map(len, texts)), max(map(len, texts.values()))
+    for key, text in texts.items():
+        print(f"{key:{keys}}  {text:{widest}}  {loaded.origins.get(key, 'default')}")
     return Exit.OK
 
 

@@ -111,8 +111,10 @@ def make_token(
 def _usual_hospital(role: Role) -> str:
     if role is Role.ADMIN:
         return ALL
-    from simulators.plan import GUIDE_HOSPITAL  # noqa: PLC0415 - a hub's image has no simulators
-
+    try:
+        from simulators.plan import GUIDE_HOSPITAL  # noqa: PLC0415 - a hub's image has no simulators
+    except ModuleNotFoundError as error:
+        raise CommandFailed("--hospital: is needed, for there is no demo here", Exit.USAGE) from error
     return GUIDE_HOSPITAL
 
 
@@ -122,6 +124,6 @@ def _scope(option: str, name: str, role: Role) -> str:
             raise CommandFailed(f"{option}: only an admin's token may be for all", Exit.USAGE)
         return name
     try:
-        return identifier("it", name)
+        return identifier("an id", name)
     except InvalidIdentifier as error:
         raise CommandFailed(f"{option}: {error}", Exit.USAGE) from error

@@ -53,6 +53,7 @@ class Supervisor:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, "children")
         self._stopping = asyncio.Event()
         self._lifeline: subprocess.Popen[bytes] | None = None
+        self._beginning = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,7 +88,8 @@ class Supervisor:
         while not self._stopping.is_set():
             began = loop.time()
             try:
-                await self._call(lambda: self._started(child))
+                child.service.process_group = await self._group()
+                await self._call(child.service.start)
                 child.answered.set()
                 log.info("%s runs", child.service.name)
                 await self._call(lambda: _ended(child))
@@ -105,11 +107,12 @@ class Supervisor:
                 return
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    def _started(self, child: Child) -> None:
-        if self._lifeline is None or self._lifeline.poll() is not None:
-            self._lifeline = _lifeline()
-        child.service.process_group = self._lifeline.pid
-        child.service.start()
+    async def _group(self) -> int:
+        """The lifeline's process group; there is one lifeline, and another when that has ended."""
+        async with self._beginning:
+            if self._lifeline is None or self._lifeline.poll() is not None:
+                self._lifeline = await self._call(_lifeline)
+            return self._lifeline.pid
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

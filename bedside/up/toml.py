@@ -29,9 +29,9 @@ def _is_table(value: object) -> bool:
 
 
 def _plain(value: object) -> str:
-    """Strings, numbers, booleans and lists of them; JSON's form of these is TOML's too."""
+    """Strings, numbers, booleans and lists of them; JSON's form of these is TOML's too, save for DEL."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_plain(member) for member in value)}]"
     if isinstance(value, (str, bool, int, float)):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise TypeError(f"{type(value).__name__} can't be written as TOML")

@@ -7,6 +7,7 @@ own; everything crosses to the event loop by `call_soon_threadsafe`.
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -96,13 +97,15 @@ class Broker:
             client.username_pw_set(self._settings.username, _password(self._settings.password_file))
         if self._settings.tls:
             client.tls_set_context(ssl.create_default_context(cafile=self._settings.ca_file))
+        client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
-    # The four below run in paho's thread.
+    # The five below run in paho's thread.
 
     def _on_connect(self, client: paho.Client, data: object, flags: object, code: Any, properties: object) -> None:  # noqa: ANN401 - paho's own
         if code.is_failure:
@@ -116,11 +119,18 @@ class Broker:
             return
         self._call(self._up)
 
+    def _on_connect_fail(self, client: object, data: object) -> None:
+        self._call(self._fail, f"{self._settings.host}:{self._settings.port} can't be reached")
+
     def _on_disconnect(self, client: object, data: object, flags: object, code: object, properties: object) -> None:
         self._call(self._fail, str(code))
 
     def _on_message(self, client: object, data: object, message: paho.MQTTMessage) -> None:
-        self._call(self._hand_on, message.topic, message.payload, message.qos, message.mid)
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # raised here it would end paho's thread, and with it ingest
+            topic = ""
+        self._call(self._hand_on, topic, message.payload, message.qos, message.mid)
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         if not self._loop.is_closed():
@@ -146,6 +156,11 @@ class Broker:
 
     def _hand_on(self, topic: str, payload: bytes, qos: int, handle: int) -> None:
         self._received(Delivery(topic=topic, payload=payload, qos=qos, handle=handle, life=self._life))
+
+
+def _without_delay(client: object, data: object, connection: Any) -> None:  # noqa: ANN401 - paho's own
+    """Else an acknowledgement waits 40 ms for the one before it to be taken (Nagle's algorithm)."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _password(path: Path | None) -> str | None:

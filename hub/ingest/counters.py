@@ -1,27 +1,37 @@
-"""Counts of what was taken and what was refused, by reason; logged once for each gateway and reason, never with content."""
+"""Counts of what was taken and what was refused, by gateway and reason; logged once for each, never with content."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import Final
 
 log = logging.getLogger(__name__)
 
+MAX_GATEWAYS: Final = 10_000
+"""Names beyond are counted together: whoever invents names must not fill our memory with them."""
+OTHERS: Final = "others"
+
 
 class Counters:
-    """Figures since the start of this process."""
+    """Figures since the start of this process. `refused_from` is by gateway, then by reason."""
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        self._logged: set[tuple[str, str]] = set()
+        self.refused_from: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """By reason, of all gateways together."""
+        return sum(self.refused_from.values(), Counter())
 
     def take(self, what: str, count: int = 1) -> None:
         self.taken[what] += count
 
     def refuse(self, gateway_id: str, reason: str, count: int = 1) -> None:
         """Count a refusal; the first of a kind from a gateway is logged."""
-        self.refused[reason] += count
-        if (gateway_id, reason) not in self._logged and len(self._logged) < 10_000:
-            self._logged.add((gateway_id, reason))
+        known = gateway_id in self.refused_from or len(self.refused_from) < MAX_GATEWAYS
+        reasons = self.refused_from[gateway_id if known else OTHERS]
+        if reason not in reasons:
             log.warning(
                 "gateway %s: a message was refused: %s (counted from now on, not logged again)", gateway_id, reason
             )
+        reasons[reason] += count

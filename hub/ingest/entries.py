@@ -3,6 +3,9 @@
 Each entry is decided by itself: committed, or rejected with a reason that is stored (delivery rules 9 and 10).
 """
 
+from datetime import datetime, timedelta
+from typing import Final
+
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,7 +29,10 @@ from vitals.envelope import (
 )
 from vitals.errors import InvalidEnvelope
 from vitals.parameters import late_after_seconds
-from vitals.readings import Reading
+from vitals.readings import EARLIEST, Reading
+
+MAX_AHEAD: Final = timedelta(days=1)
+"""A gateway whose clock is further ahead of the record's is not believed: what it measured then would be nobody's."""
 
 
 async def take_batch(transaction: Transaction, batch: Batch, counters: Counters) -> list[int]:
@@ -65,17 +71,32 @@ async def _decide(
 
 async def _take(transaction: Transaction, batch: Batch, fates: Fates, entry: Entry) -> RejectionReason | None:
     """Carry out one entry; the reason where it is refused."""
+    now = transaction.now
     match entry:
         case ReadingEntry():
+            if not is_possible(entry.reading.measured, now) or not is_possible(entry.reading.received, now):
+                return RejectionReason.IMPOSSIBLE_TIME
             return await _reading(transaction, batch, entry)
         case DeviceEventEntry():
+            if not is_possible(entry.event.at, now):
+                return RejectionReason.IMPOSSIBLE_TIME
             return await take_device_event(transaction, batch, entry.sequence, entry.event)
         case OutboxStarted():  # delivery rule 2: what the previous epoch gave out and never sent is a possible loss
             fates.previous = entry.previous_epoch, entry.previous_top
-            await take_start(transaction, batch, entry)
+            await take_start(transaction, batch, msgspec.structs.replace(entry, at=_believed(entry.at, now)))
         case Tombstone():  # delivery rule 3
-            transaction.lose(batch.gateway, batch.epoch, entry.sequence, entry.at, entry.reason)
+            transaction.lose(batch.gateway, batch.epoch, entry.sequence, _believed(entry.at, now), entry.reason)
     return None
+
+
+def is_possible(at: datetime, now: datetime) -> bool:
+    """Whether a gateway's clock can have said this, by the record's."""
+    return EARLIEST <= at <= now + MAX_AHEAD
+
+
+def _believed(at: datetime, now: datetime) -> datetime:
+    """The time of a loss or a start, which is never refused for it."""
+    return at if is_possible(at, now) else now
 
 
 async def _reading(transaction: Transaction, batch: Batch, entry: ReadingEntry) -> RejectionReason | None:

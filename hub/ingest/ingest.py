@@ -8,6 +8,7 @@ from datetime import datetime
 from hub.alerts.rules import Rule
 from hub.ingest.broker import Broker, Delivery
 from hub.ingest.counters import Counters
+from hub.ingest.entries import is_possible
 from hub.ingest.owner import Arrival, Owner
 from hub.record.record import Record
 from hub.rooms.rooms import Rooms
@@ -54,6 +55,10 @@ class Ingest:
     @property
     def broker_connected(self) -> bool:
         return self._broker is not None and self._broker.is_connected
+
+    def hospital_of(self, gateway_id: GatewayId) -> HospitalId | None:
+        """The gateway's hospital; None where it isn't registered."""
+        return self._hospital_of.get(gateway_id)
 
     async def run(self) -> None:
         """Own every registered hospital until cancelled."""
@@ -106,6 +111,8 @@ class Ingest:
             raise InvalidEnvelope("foreign_gateway")
         if hospital is None:
             raise InvalidEnvelope(RejectionReason.UNKNOWN_GATEWAY)
+        if not is_possible(batch.sent, self._record.clock()):  # sent again when the gateway's clock is right
+            raise InvalidEnvelope(RejectionReason.IMPOSSIBLE_TIME)
         owner = self._owners[hospital]
         owner.heard(batch)
         owner.arrived(Arrival(batch=batch, delivery=delivery))

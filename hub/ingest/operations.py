@@ -16,7 +16,7 @@ from hub.record.places import PatientPlace
 from hub.record.registry import capacity, device_place, patient_place
 from hub.record.schema import assignments, beds, patients, readings, stays
 from vitals.events import EventName, HospitalCapacity, PatientMovement, PatientStatus, Scope, Text
-from vitals.identifiers import SYSTEM, BedId, PatientId, WardId
+from vitals.identifiers import BedId, PatientId, WardId
 from vitals.parameters import late_after_seconds
 from vitals.readings import Reading
 
@@ -86,7 +86,7 @@ async def _test_publish(transaction: Transaction, payload: str, request_key: str
 async def _announce(transaction: Transaction, payload: str, request_key: str) -> Answer:
     asked = _decoded(payload, Announce)
     scope = asked.scope
-    if transaction.memory.hospital_id != SYSTEM and not scope.ward_ids:
+    if asked.event is EventName.HOSPITAL_EMERGENCY:  # to every ward, whatever wards there are by now
         scope = msgspec.structs.replace(scope, ward_ids=transaction.memory.ward_ids)
     made = transaction.announce(asked.event, asked.data, scope)
     return {"event_id": made.event_id, "rooms": list(made.rooms), "n": made.n}
@@ -104,17 +104,17 @@ async def _device_data(transaction: Transaction, payload: str, request_key: str)
     key = reading.device, reading.data_type
     newest = transaction.memory.newest.takes(key, reading.measured, now=transaction.now)
     late = (transaction.now - reading.measured).total_seconds() > late_after_seconds(reading.data_type) or not newest
-    transaction.record(
+    n = transaction.record(
         reading, patient, late=late, gateway_id=None, outbox_epoch=request_key, sequence=1, author=asked.author
     )
-    return {"patient_id": holder, "late": late}
+    return {"patient_id": holder, "late": late, "n": n}
 
 
 async def _correct(transaction: Transaction, payload: str, request_key: str) -> Answer:
     asked = _decoded(payload, Correct)
     row = await _standing_reading(transaction, asked.reading_id)
     patient = await _place_of(transaction, row)
-    transaction.record(
+    n = transaction.record(
         asked.reading,
         patient,
         late=True,  # a correction never sounds
@@ -124,7 +124,7 @@ async def _correct(transaction: Transaction, payload: str, request_key: str) -> 
         author=asked.author,
         replaces=asked.reading_id,
     )
-    return {"replaces": asked.reading_id}
+    return {"replaces": asked.reading_id, "n": n}
 
 
 async def _withdraw(transaction: Transaction, payload: str, request_key: str) -> Answer:

@@ -2,14 +2,17 @@
 
 The quick path hands over what was just committed. Where Redis was away, lost its key or went back, the record says what is
 missing (delivery rules 17 to 23): its (record epoch, N) are compared on every start, after every failure and every two seconds.
-After a long outage all announcements are published, of numerics only each device's latest; that begins a new stream epoch.
+After a long outage all announcements and spot checks are published, of continuous vitals only each device's latest; that begins a
+new stream epoch.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
+
+import msgspec
 
 from hub.errors import Fenced, RecordUnavailable, RoomsUnavailable
 from hub.publication import Fence, Publication
@@ -19,6 +22,7 @@ from hub.record.ownership import standing
 from hub.rooms.rooms import MAX_MESSAGES, Rooms
 from vitals.events import EventName
 from vitals.identifiers import HospitalId
+from vitals.parameters import CONTINUOUS, Vital
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,18 @@ QUEUE_MESSAGES: Final = 4096
 COMPARE_SECONDS: Final = 2.0
 COALESCE_ABOVE: Final = 2_000
 _NUMERICS: Final = frozenset({EventName.PATIENT_VITALS_UPDATE, EventName.DEVICE_DATA_UPDATE})
+
+
+class _Measured(msgspec.Struct):
+    """What tells whether a later message says the same anew."""
+
+    device_type: str
+    device_id: str
+    data_type: Vital | None = None  # of device data
+    measured: dict[Vital, msgspec.Raw] = {}  # of patient vitals
+
+
+_decode_measured: Final = msgspec.json.Decoder(_Measured).decode
 
 
 class Publisher:
@@ -125,7 +141,7 @@ class Publisher:
     async def _catch_up(self, done: int, n: int, fence: Fence) -> None:
         coalesced = n - done > COALESCE_ABOVE
         kept: list[Publication] = []
-        latest: dict[tuple[str, ...], Publication] = {}
+        latest: dict[Hashable, Publication] = {}
         while done < n:
             async with self._engine.reading() as connection:
                 batch = await publications.after(
@@ -137,8 +153,9 @@ class Publisher:
             if not coalesced:
                 await self._publish(batch)
                 continue
-            latest |= {message.rooms: message for message in batch if message.event in _NUMERICS}
-            kept += [message for message in batch if message.event not in _NUMERICS]
+            stream = [(_stream_of(message), message) for message in batch]
+            latest |= {key: message for key, message in stream if key is not None}
+            kept += [message for key, message in stream if key is None]
         in_order = sorted([*kept, *latest.values()], key=lambda message: message.n)
         for start in range(0, len(in_order), MAX_MESSAGES):
             await self._publish(in_order[start : start + MAX_MESSAGES])
@@ -153,3 +170,12 @@ class Publisher:
         if self._lost:
             self._lost = False
             log.info("publishing for %s goes on", self._hospital_id)
+
+
+def _stream_of(message: Publication) -> Hashable | None:
+    """Under what a later message replaces this one; None where none does."""
+    if message.event not in _NUMERICS:
+        return None
+    measured = _decode_measured(message.data)
+    vitals = frozenset(measured.measured if measured.data_type is None else [measured.data_type])
+    return (message.rooms, measured.device_type, measured.device_id, vitals) if vitals <= CONTINUOUS else None

@@ -86,8 +86,8 @@ class Transaction:
         self.publications.append(made)
         return made
 
-    def record(self, reading: Reading, patient: PatientPlace | None, *, late: bool, **identity: object) -> None:
-        """Record a reading, give its messages their N, and judge it if it is of now and somebody's.
+    def record(self, reading: Reading, patient: PatientPlace | None, *, late: bool, **identity: object) -> int:
+        """Record a reading, give its messages their N, and judge it if it is of now and somebody's; the N of its device data.
 
         `identity` are gateway_id, outbox_epoch, sequence, and what else a row of `readings` holds beside the reading.
         """
@@ -112,6 +112,7 @@ class Transaction:
         self.publications += publications.of_reading(row, self._record_epoch)
         if patient is not None and not late and not reading.time_uncertain:
             self._judge(reading, patient)
+        return n_data
 
     def lose(self, gateway_id: GatewayId, epoch: OutboxEpoch, sequence: int, at: datetime, reason: str) -> None:
         """Record that an entry is gone: a declared loss."""

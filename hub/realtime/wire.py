@@ -16,6 +16,7 @@ CLOSE_SECONDS: Final = 2.0
 """What a client gets to answer a closing frame and to take what is still unsent."""
 
 GOING_AWAY: Final = 1001
+INVALID_TEXT: Final = 1007
 
 
 class Wire(Protocol):
@@ -54,6 +55,14 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.last_received = self.loop.time()
         super().data_received(data)
 
+    def send_receive_event_to_app(self) -> None:
+        """A text that is not UTF-8 ends the connection (RFC 6455, section 8.1), without the trace that uvicorn would log."""
+        if self.curr_msg_data_type == "text" and not _is_utf_8(b"".join(self.frames)):
+            self.frames = []
+            self.end(INVALID_TEXT, "not UTF-8")
+            return
+        super().send_receive_event_to_app()
+
     def push(self, frame: bytes) -> int:
         if not self.handshake_complete or self.close_sent or self.transport.is_closing():
             return 0
@@ -79,3 +88,11 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             self.end(GOING_AWAY, "draining")
         elif not self.close_sent:
             super().shutdown()
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -12,12 +12,12 @@ from enum import StrEnum, unique
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub.errors import Conflict, Invalid, NotFound, RecordUnavailable
 from hub.record.engine import Engine
-from hub.record.schema import inbox
+from hub.record.schema import inbox, ownership
 from vitals.identifiers import HospitalId
 
 _POLL_SECONDS: Final = 0.5  # only where the owner is another process; in one process it wakes us
@@ -85,7 +85,7 @@ class Inbox:
         """Ask, and wait for the outcome until the deadline.
 
         Raises Invalid, NotFound or Conflict as the operation decided, RecordUnavailable when nobody decided in time: then the
-        request is never carried out later.
+        request is never carried out later, save where the database does not answer either; then asking again tells.
         """
         decided = self._decided.setdefault(request.request_key, asyncio.Event())
         try:
@@ -96,7 +96,8 @@ class Inbox:
                 if outcome is not None:
                     return _raised_or(outcome)
                 if self._clock() > request.deadline:
-                    raise RecordUnavailable("nobody carried out the request in time; it will not be done later")
+                    await self._expire(request)
+                    continue
                 try:
                     async with asyncio.timeout(_POLL_SECONDS):
                         await decided.wait()
@@ -125,6 +126,18 @@ class Inbox:
         except RecordUnavailable as error:
             if not isinstance(error.__cause__, IntegrityError):  # the same request at the same moment
                 raise
+
+    async def _expire(self, request: Request) -> None:
+        """Past its deadline: what isn't decided by now never is.
+
+        The owner holds its row of `ownership` while it decides, so a transaction that began in time is waited for (delivery
+        rule 15: the answer comes from the row, not from a clock).
+        """
+        async with self._engine.writing() as connection:
+            owned = ownership.c.hospital_id == request.hospital_id
+            await connection.execute(select(ownership.c.token).where(owned).with_for_update())
+            undecided = inbox.c.request_key == request.request_key, inbox.c.state == RequestState.PENDING.value
+            await connection.execute(update(inbox).where(*undecided).values(state=RequestState.EXPIRED.value))
 
     async def _outcome(self, request_key: str) -> Outcome | None:
         async with self._engine.reading() as connection:

@@ -100,7 +100,7 @@ def _device_data(row: Row, reading: Reading, record_epoch: int) -> Publication:
         "device_type": reading.device.device_type,
         "device_id": reading.device.device_id,
         "data_type": reading.data_type,
-        "values": {_name(value.parameter): value.number for value in reading.values},
+        "values": {value_name(value.parameter): value.number for value in reading.values},
         "timestamp": reading.measured,
     }
     scope = Scope(hospital_id=row["hospital_id"], device=reading.device)
@@ -173,7 +173,7 @@ def qualities_of(values: tuple[Value, ...]) -> dict[str, dict[str, object]]:
     return said
 
 
-def _name(parameter: Parameter) -> str:
+def value_name(parameter: Parameter) -> str:
     """A value's name in device data: a member of a group keeps its own, any other stands under its vital's."""
     facts = PARAMETERS[parameter]
     return facts.member or facts.vital

@@ -11,7 +11,7 @@ from hub.record.inbox import Inbox
 from hub.record.migrate import migrate
 from hub.record.registry import Registry
 from hub.record.schema import readings
-from vitals.identifiers import DeviceKey
+from vitals.identifiers import DeviceKey, HospitalId
 
 
 class Record:
@@ -60,6 +60,12 @@ class Record:
         async with self.engine.reading() as connection:
             found = await connection.execute(query.order_by(readings.c.measured.desc()).limit(limit))
             return [dict(row) for row in found.mappings()]
+
+    async def reading_id(self, hospital_id: HospitalId, n: int) -> int:
+        """The id of the reading whose device data is the hospital's message N. There must be one."""
+        query = select(readings.c.reading_id).where(readings.c.hospital_id == hospital_id, readings.c.n_data == n)
+        async with self.engine.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def reading(self, reading_id: int) -> dict[str, Any] | None:
         """One row of `readings`, whatever became of it."""

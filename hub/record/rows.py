@@ -1,7 +1,7 @@
 """Readings as rows, both ways."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -19,14 +19,14 @@ _decode_replayed = msgspec.json.Decoder(Replayed).decode
 
 
 def reading_columns(reading: Reading) -> dict[str, Any]:
-    """The columns of `readings` that a reading itself fills."""
+    """The columns of `readings` that a reading itself fills; times in UTC, so that what is derived from them now is derived again."""
     return {
         "device_type": reading.device.device_type.value,
         "device_id": reading.device.device_id,
         "data_type": reading.data_type.value,
         "vital_values": _encode(reading.values).decode(),
-        "measured": reading.measured,
-        "received": reading.received,
+        "measured": reading.measured.astimezone(UTC),
+        "received": reading.received.astimezone(UTC),
         "raw": reading.raw,
         "device_time": reading.device_time.isoformat() if reading.device_time else None,
         "record_number": reading.record,

@@ -54,11 +54,9 @@ async def beds(
     if not permitted and not view.covers_hospital:
         raise Forbidden(f"your token may watch no bed of hospital {hospital_id}")
     shown = [bed for bed in permitted if ward in (None, bed.ward_id) and patient in (None, bed.patient_id)]
-    if not shown and (ward or patient):
-        raise NotFound(
-            "bed", " ".join(filter(None, (ward and f"of ward {ward}", patient and f"with patient {patient}")))
-        )
     narrowed = ward is not None or patient is not None
+    if narrowed and not shown:
+        raise NotFound("bed with patient", patient[:100]) if patient is not None else NotFound("ward", str(ward)[:100])
     rooms = view.rooms(shown, whole_hospital=not narrowed, whole_wards=patient is None)
     answer = {**_named(hospital), "rooms": [str(room) for room in rooms], "beds": [_shown(bed) for bed in shown]}
     return _success(request, answer)

@@ -1,20 +1,23 @@
 """What the REST surface asks of the rest of the hub."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from hub.auth.places import Registry
 from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
+from hub.ingest.counters import Counters
 from hub.realtime.live import Live
 from hub.record.inbox import Outcome
 from hub.record.inbox import Request as InboxRequest
-from hub.rest.problems import TooLarge
-from vitals.identifiers import DeviceKey
+from hub.rest.problems import BrokenOff, TooLarge
+from vitals.identifiers import DeviceKey, GatewayId, HospitalId
 from vitals.rooms import Room
 
 
@@ -27,12 +30,26 @@ class DeviceDataReader(Protocol):
         self, device: DeviceKey, *, since: datetime | None = None, until: datetime | None = None, limit: int = 100
     ) -> list[dict[str, Any]]: ...
 
+    async def reading_id(self, hospital_id: HospitalId, n: int) -> int: ...
+
     async def reading(self, reading_id: int) -> dict[str, Any] | None: ...
+
+
+class Intake(Protocol):
+    """What ingest knows of the gateways."""
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def hospital_of(self, gateway_id: GatewayId) -> HospitalId | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """`checks` are what must answer before the hub is ready, by name; `ingest_alive` and `judged_at` as in Live."""
+    """`checks` are what must answer before the hub is ready, by name; `ingest_alive` and `judged_at` as in Live.
+
+    `intake` is None where another process takes readings in.
+    """
 
     registry: Registry
     inbox: Inbox
@@ -40,6 +57,7 @@ class Components:
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     ingest_alive: Callable[[], bool]
     judged_at: Callable[[], datetime | None]
+    intake: Intake | None = None
 
 
 def live_of(request: Request) -> Live:
@@ -61,11 +79,24 @@ async def permitted(request: Request, verb: Verb, room: Room) -> tuple[Claims, s
 
 
 async def body_of(request: Request) -> bytes:
-    """The request's body. Raises TooLarge as soon as it is."""
-    limit = live_of(request).limits.request_bytes
+    """The request's body. Raises TooLarge as soon as it is said or seen to be, BrokenOff where it doesn't come."""
+    limits = live_of(request).limits
+    try:
+        async with asyncio.timeout(limits.request_seconds):
+            return await _bounded(request, limits.request_bytes)
+    except ClientDisconnect as error:
+        raise BrokenOff("the request broke off") from error
+    except TimeoutError as error:
+        raise BrokenOff(f"the request's body did not come within {limits.request_seconds:g} s") from error
+
+
+async def _bounded(request: Request, limit: int) -> bytes:
+    too_large = TooLarge(f"at most {limit} bytes a request")
+    if int(request.headers.get("content-length", "0")) > limit:
+        raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise TooLarge(f"at most {limit} bytes a request")
+            raise too_large
     return bytes(body)

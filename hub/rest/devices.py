@@ -1,23 +1,23 @@
 """Device data over REST: enter, read, correct, withdraw. It runs the same road as readings that come over MQTT."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 
 from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
 from hub.errors import Conflict, NotFound
 from hub.record.inbox import RequestKind
-from hub.record.publications import qualities_of
+from hub.record.publications import qualities_of, value_name
 from hub.rest.components import components_of, live_of, permitted
 from hub.rest.entered_readings import entered_reading
 from hub.rest.submitting import json_of, submit
 from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
 from vitals.identifiers import DeviceKey, DeviceType, identifier
-from vitals.readings import Value, vitals_of
+from vitals.readings import Value
 from vitals.rooms import Room, RoomKind
 
 router = APIRouter(prefix="/devices/{device_type}/{device_id}/data")
@@ -32,7 +32,7 @@ async def enter(request: Request, device_type: str, device_id: str) -> dict[str,
     reading, patient_id = entered_reading(await json_of(request), device, now=live_of(request).now())
     payload = {"reading": reading, "author": claims.sub, "patient_id": patient_id}
     outcome = await submit(request, hospital_id, RequestKind.DEVICE_DATA, payload)
-    return _success(request, outcome.answer)
+    return _success(request, await _with_id(request, hospital_id, outcome.answer))
 
 
 @router.get("")
@@ -40,8 +40,8 @@ async def read(
     request: Request,
     device_type: str,
     device_id: str,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """The device's readings, newest first, as they stand now."""
@@ -76,7 +76,7 @@ async def correct(request: Request, device_type: str, device_id: str, reading_id
         raise Conflict("patient_id: a correction can't move a reading to another patient")
     payload = {"reading_id": reading_id, "reading": reading, "author": claims.sub}
     outcome = await submit(request, hospital_id, RequestKind.CORRECT, payload)
-    return _success(request, outcome.answer)
+    return _success(request, await _with_id(request, hospital_id, outcome.answer))
 
 
 @router.delete("/{reading_id}")
@@ -99,6 +99,12 @@ async def _device(request: Request, verb: Verb, device_type: str, device_id: str
     return device, claims, hospital_id
 
 
+async def _with_id(request: Request, hospital_id: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The operation's answer, with the id of the reading that it recorded."""
+    reading_id = await components_of(request).device_data.reading_id(hospital_id, answer["n"])
+    return {"reading_id": reading_id} | answer
+
+
 async def _row(request: Request, device: DeviceKey, reading_id: int) -> dict[str, Any]:
     row = None
     if 0 < reading_id < 2**63:
@@ -111,13 +117,10 @@ async def _row(request: Request, device: DeviceKey, reading_id: int) -> dict[str
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """A row of readings as REST shows it; `quality` as in messages, of what is not simply valid."""
     recorded = _decode_values(row["vital_values"])
-    members = vitals_of(recorded)
-    first = next(iter(members.values()), None)
-    values = first if isinstance(first, dict) else members
     return {
         "reading_id": row["reading_id"],
         "data_type": row["data_type"],
-        "values": {name: _number(value) for name, value in values.items()},
+        "values": {value_name(value.parameter): _number(value.number) for value in recorded},
         "quality": qualities_of(recorded),
         "timestamp": rfc3339(row["measured"]),
         "received": rfc3339(row["received"]),

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from hub.errors import Invalid
+from hub.record.publications import value_name
 from hub.rest.submitting import converted
 from vitals.identifiers import DeviceKey, DeviceType, PatientId
 from vitals.parameters import PARAMETERS, Parameter, Vital, parameters_of
@@ -28,11 +29,18 @@ ALIASES: Final[Mapping[str, Unit]] = MappingProxyType(
     }
 )
 """Units as people write them, beside their UCUM codes."""
+COMPANIONS: Final[Mapping[Vital, tuple[Parameter, ...]]] = MappingProxyType(
+    {
+        Vital.BLOOD_PRESSURE: (Parameter.CUFF_PULSE_RATE,),
+        Vital.SPO2: (Parameter.OXIMETER_PULSE_RATE, Parameter.PERFUSION_INDEX),
+    }
+)
+"""What a device measures along with a vital, and may be given beside it."""
 Number: TypeAlias = Decimal | int | float | None
 
 
 class EnteredReading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /devices/{device_type}/{device_id}/data`. `unit` is the vital's own where not said."""
+    """The body of `POST /devices/{device_type}/{device_id}/data`. `unit` is that of `data_type`, its own where not said."""
 
     data_type: Vital
     values: dict[str, Number]
@@ -49,7 +57,8 @@ def entered_reading(fields: Mapping[str, Any], device: DeviceKey, *, now: dateti
     if entered.timestamp < EARLIEST:
         raise Invalid(f"timestamp: before {EARLIEST.year}")
     values = tuple(
-        _value(parameter, number, entered.unit) for parameter, number in _numbers(entered, device.device_type).items()
+        _value(parameter, number, entered.unit if PARAMETERS[parameter].vital is entered.data_type else None)
+        for parameter, number in _numbers(entered, device.device_type).items()
     )
     reading = Reading(
         data_type=entered.data_type,
@@ -65,7 +74,8 @@ def entered_reading(fields: Mapping[str, Any], device: DeviceKey, *, now: dateti
 def _numbers(entered: EnteredReading, device_type: DeviceType) -> dict[Parameter, Number]:
     names = _names(entered.data_type, device_type)
     faults = [f"values.{name}: not a member of {entered.data_type}" for name in entered.values if name not in names]
-    required = [name for name, parameter in names.items() if parameter is not Parameter.MEAN]
+    optional = {Parameter.MEAN, *COMPANIONS.get(entered.data_type, ())}
+    required = [name for name, parameter in names.items() if parameter not in optional]
     faults += [f"values.{name}: missing" for name in required if name not in entered.values]
     if faults:
         raise Invalid(*faults)
@@ -77,8 +87,8 @@ def _names(vital: Vital, device_type: DeviceType) -> dict[str, Parameter]:
     oximeter = device_type is DeviceType.PULSE_OXIMETER
     wrong = Parameter.HEART_RATE if oximeter else Parameter.OXIMETER_PULSE_RATE
     return {
-        PARAMETERS[parameter].member or vital.value: parameter
-        for parameter in parameters_of(vital)
+        value_name(parameter): parameter
+        for parameter in (*parameters_of(vital), *COMPANIONS.get(vital, ()))
         if parameter is not wrong
     }
 

@@ -15,6 +15,8 @@ from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 from hub.rest.problems import problem
 
 LINGER_SECONDS: Final = 1.0
+KEY_LENGTH: Final = 24
+"""Characters of the base64 of sixteen bytes."""
 _BETWEEN: Final = len(b": \r\n")
 
 
@@ -50,8 +52,18 @@ class HttpWire(HttpToolsProtocol):
         start = len(b"GET  HTTP/1.1\r\n") + len(self.url)
         if max(longest, start) > MAX_LINE_LENGTH or len(self.headers) > MAX_NUM_HEADERS:
             self._refuse_head(f"at most {MAX_LINE_LENGTH} bytes a line and {MAX_NUM_HEADERS} headers")
-            return
-        super().handle_websocket_upgrade()
+        elif not self._is_handshake():
+            self._refuse(problem(400, "No WebSocket handshake", "RFC 6455, section 4.1: GET, version 13, and a key"))
+        else:
+            super().handle_websocket_upgrade()
+
+    def _is_handshake(self) -> bool:
+        said = dict(self.headers)
+        return (
+            self.scope["method"] == "GET"
+            and said.get(b"sec-websocket-version") == b"13"
+            and len(said.get(b"sec-websocket-key", b"")) == KEY_LENGTH
+        )
 
     def send_400_response(self, msg: str) -> None:
         if not self._refused:

@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.auth.errors import Forbidden, Unauthenticated
 from hub.errors import Conflict, Fenced, HubError, Invalid, NotFound, Unavailable
@@ -27,6 +28,10 @@ class WrongMediaType(HubError):
     """A request's body is said to be something else than JSON."""
 
 
+class BrokenOff(HubError):
+    """The client left, or fell silent, in the midst of its request."""
+
+
 class TooMany(HubError):
     """A limit of the caller's is used up."""
 
@@ -36,6 +41,7 @@ TITLES: Final[Mapping[type[HubError], tuple[int, str]]] = MappingProxyType(
         Unauthenticated: (401, "Not authenticated"),
         Forbidden: (403, "Not allowed"),
         NotFound: (404, "Not found"),
+        BrokenOff: (408, "Broken off"),
         Conflict: (409, "Contradicts the record"),
         TooLarge: (413, "Too large"),
         WrongMediaType: (415, "Not JSON"),
@@ -95,3 +101,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(Exception, _of_bug)
+    app.router.default = _nothing_there(app.router.default)
+
+
+def _nothing_there(otherwise: ASGIApp) -> ASGIApp:
+    """What serves a path that nobody has: a handshake is refused, anything else is left to `otherwise`."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await otherwise(scope, receive, send)
+            return
+        refusal = problem(404, "Not Found", "there is no WebSocket at this address")
+        await WebSocket(scope, receive, send).send_denial_response(refusal)
+
+    return serve

@@ -1,9 +1,9 @@
 """Testing and watching the live side: test publish, statistics, history."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from hub.auth.errors import Forbidden
 from hub.auth.rights import Verb
@@ -11,6 +11,7 @@ from hub.errors import Invalid
 from hub.realtime.frames import message_json
 from hub.record.inbox import RequestKind
 from hub.rest.components import components_of, live_of, permitted
+from hub.rest.strict_json import MAX_INTEGER
 from hub.rest.submitting import json_of, submit
 from hub.rest.trial_events import TrialEvent, check_trial_event, scope_of
 from hub.rooms.messages import Position, Recovered, RoomAddress, rfc3339
@@ -63,11 +64,15 @@ async def statistics(request: Request) -> dict[str, Any]:
 
 @router.get("/history/{room}")
 async def history(
-    request: Request, room: str, epoch: str | None = None, offset: int | None = None, limit: int = 100
+    request: Request,
+    room: str,
+    epoch: Annotated[str | None, Query(max_length=64)] = None,
+    offset: Annotated[int | None, Query(ge=0, le=MAX_INTEGER)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """Messages that a room's history still has: after a position (`epoch` and `offset`), or the newest."""
-    if (epoch is None) != (offset is None) or not 1 <= limit <= 1000:
-        raise Invalid("give epoch and offset together, and a limit of 1 to 1000")
+    if (epoch is None) != (offset is None):
+        raise Invalid("give epoch and offset together")
     try:
         parsed = parse_room(room)
     except InvalidRoom as error:

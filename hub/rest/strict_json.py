@@ -6,7 +6,7 @@ its control characters.
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -29,8 +29,16 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise Invalid("the body is not JSON") from error
     if not isinstance(document, dict):
         raise Invalid("the body must be a JSON object")
-    cleaned: dict[str, Any] = _cleaned(document, "body", 0)
-    return cleaned
+    return cleaned(document)
+
+
+def cleaned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Its texts without control characters, its fractions as Decimal that a client's float can hold, at most MAX_DEPTH deep.
+
+    Raises Invalid.
+    """
+    members: dict[str, Any] = _cleaned(document, "body", 0)
+    return members
 
 
 def _refused(constant: str) -> None:
@@ -56,6 +64,8 @@ def _cleaned(value: Any, where: str, depth: int) -> Any:  # noqa: ANN401 - any J
             return {_text(name, where): _cleaned(item, name[:40], depth + 1) for name, item in value.items()}
         case list():
             return [_cleaned(item, where, depth + 1) for item in value]
+        case float():
+            return _cleaned(Decimal(str(value)), where, depth)
         case int() | Decimal():
             _check_number(value, where)
     return value
@@ -72,9 +82,12 @@ def _text(text: str, where: str) -> str:
 
 
 def _check_number(number: int | Decimal, where: str) -> None:
-    too_large = abs(number) > MAX_INTEGER if isinstance(number, int) else abs(number.adjusted()) > MAX_EXPONENT
-    if too_large:
+    if not (abs(number) <= MAX_INTEGER if isinstance(number, int) else _is_held(number)):
         raise Invalid(f"{_shown(where)}: the number is out of all range")
+
+
+def _is_held(number: Decimal) -> bool:
+    return number.is_finite() and abs(number.adjusted()) <= MAX_EXPONENT
 
 
 def _shown(where: str) -> str:

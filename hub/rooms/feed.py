@@ -273,8 +273,10 @@ class Feed(Generic[Frame]):
         for _ in range(ATTEMPTS):
             if (position := room.position) is None:
                 break
-            same = since.epoch == position.epoch and since.offset > position.offset
-            outcome = await self._rooms.read(room.address, position if same else since)
+            ahead = since.epoch == position.epoch and since.offset > position.offset
+            outcome = await self._rooms.read(room.address, position if ahead else since)
+            if ahead and since.offset > outcome.top.offset:  # of a future that this room never had
+                return Gap(top=outcome.top)
             stands = room.position or position
             if outcome.top.epoch == stands.epoch and isinstance(outcome, Recovered):
                 for message in outcome.messages:

@@ -6,7 +6,7 @@ and position around it once for all its clients.
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -26,7 +26,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a subscriber stands in a room: it has everything up to `offset` of `epoch`. The epoch is opaque."""
 
     epoch: str
-    offset: int
+    offset: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

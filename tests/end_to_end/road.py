@@ -63,6 +63,11 @@ class Road:
     def patients(self) -> list[str]:
         return [patient["patient_id"] for patient in self.ready["patients"]]
 
+    @property
+    def spot_checks(self) -> set[str]:
+        """The cuffs and thermometers: what they were not heard to say they keep."""
+        return {device["device_id"] for device in self.ready["devices"] if device["transport"] == "ble"}
+
     def token_for(self, role: str) -> str:
         return make_token(self.layout, role)
 

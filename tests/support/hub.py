@@ -156,6 +156,9 @@ class NoReadings:
     async def device_data(self, device: DeviceKey, **_: object) -> list[dict[str, Any]]:
         return []
 
+    async def reading_id(self, hospital_id: str, n: int) -> int:
+        return n
+
     async def reading(self, reading_id: int) -> None:
         return None
 
@@ -217,7 +220,7 @@ async def running_hub(folder: Path, redis_url: str, *, begin: bool = True, **cha
     settings = HubSettings(
         database_url="sqlite+aiosqlite://",
         auth=AuthSettings(secret_file=secret_file),
-        port=free_port(),
+        port=changes.pop("port", None) or free_port(),
         redis_url=redis_url,
         limits=Limits(**limits),
         **changes,

@@ -139,6 +139,16 @@ async def test_a_position_of_another_epoch_is_not_recovered_and_says_what_is_mis
     assert answer["offset"] == 1
 
 
+async def test_a_position_that_the_room_never_reached_is_not_recovered(hub: LiveHub):
+    """Else a client of a database that was restored would be told that it missed nothing."""
+    async with hub.connect("/realtime/ws") as client:
+        top = await ask(client, type="subscribe", room=VITALS)
+        since = {"epoch": top["epoch"], "offset": top["offset"] + 1000}
+        answer = await ask(client, type="subscribe", room=VITALS, since=since)
+    assert (answer["status"], answer["recovered"]) == ("subscribed", False)
+    assert answer["missing"]["first"] == since["offset"] + 1
+
+
 async def test_a_new_stream_epoch_is_told_and_its_messages_follow(hub: LiveHub):
     """Delivery rules 19 and 24: a jump of N begins an epoch; a subscriber is told, and misses nothing of the new one."""
     async with hub.connect("/realtime/ws") as client:
@@ -198,6 +208,10 @@ BAD = {
     "no such form of room": ('{"type": "subscribe", "room": "patient:*"}', "unknown_room"),
     "a since without an epoch": (
         '{"type": "subscribe", "room": "system:alerts", "since": {"offset": 1}}',
+        "bad_message",
+    ),
+    "a since before the beginning": (
+        '{"type": "subscribe", "room": "system:alerts", "since": {"epoch": "x", "offset": -1}}',
         "bad_message",
     ),
     "a deep nest": ('{"type": ' + "[" * 30_000, "bad_message"),

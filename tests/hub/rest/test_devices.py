@@ -173,3 +173,11 @@ async def test_notices_reach_hospital_and_system(hub: WholeHub):
 async def test_only_admins_raise_hospital_notices(hub: WholeHub, role: str):
     body = {"severity": "info", "message": "m"}
     assert (await hub.post(f"/hospitals/{HOSPITAL}/alerts", body, role)).status_code == 403
+
+
+async def test_the_answer_names_the_reading_that_was_recorded(hub: WholeHub):
+    entered = (await hub.post(CUFF, pressure(120, 80))).json()["data"]
+    assert (await hub.get(f"{CUFF}/{entered['reading_id']}")).json()["data"]["values"]["systolic"] == 120
+    corrected = await hub.http.put(f"{CUFF}/{entered['reading_id']}", json=pressure(121, 81), headers=hub.headers())
+    shown = (await hub.get(f"{CUFF}/{corrected.json()['data']['reading_id']}")).json()["data"]
+    assert (shown["replaces"], shown["values"]["systolic"]) == (entered["reading_id"], 121)

@@ -1,0 +1,62 @@
+"""Runs checks at once, each in a thread, and waits no longer than it said it would: a host that doesn't answer hangs nobody."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from bedside.doctor.findings import Checked, Finding, failed
+from bedside.exits import Exit
+
+ASK_SECONDS: Final = 4.0
+"""What a check should give a server to answer one question."""
+LIMIT_SECONDS: Final = 8.0
+"""What all checks get together; one that is not done by then has failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """`look` may block; it must end by itself, and is left behind where it doesn't."""
+
+    name: str
+    look: Callable[[], Finding]
+
+
+def run(checks: Sequence[Check], *, seconds: float = LIMIT_SECONDS) -> list[Checked]:
+    """All findings, in the order of the checks, after `seconds` at the latest."""
+    found: dict[str, Finding] = {}
+    answers: SimpleQueue[tuple[str, Finding]] = SimpleQueue()
+    for check in checks:
+        # not an executor: its threads would be waited for at the end
+        threading.Thread(target=_look, args=(check, answers), name=check.name, daemon=True).start()
+    deadline = time.monotonic() + seconds
+    while len(found) < len(checks):
+        try:
+            name, finding = answers.get(timeout=max(0, deadline - time.monotonic()))
+        except Empty:
+            break
+        found[name] = finding
+    return [Checked(name=check.name, finding=found.get(check.name) or _silent(seconds)) for check in checks]
+
+
+def _look(check: Check, answers: "SimpleQueue[tuple[str, Finding]]") -> None:
+    try:
+        finding = check.look()
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide what the others found
+        finding = _bug(error)
+    answers.put((check.name, finding))
+
+
+def _silent(seconds: float) -> Finding:
+    return failed(f"no answer within {seconds:g} s", "is its host up, and is a firewall between?", Exit.UNREACHABLE)
+
+
+def _bug(error: Exception) -> Finding:
+    """Where it happened and of what kind: an unforeseen error's text might hold anything."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    found = f"this check has a bug: {type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+    return failed(found, "report it with this line, please", Exit.FAILED)

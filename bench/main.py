@@ -1,0 +1,112 @@
+"""The command line of the benchmarks."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from bedside.services.locate import ComponentMissing
+from bedside.services.process import ServiceFailed
+from bench import fanout, ingest
+from bench.errors import BenchFailed
+from bench.figures import Report, table
+from bench.machine import Cores, choose_cores, described
+
+MOST_ROUNDS: Final = 50
+_EPILOG: Final = """Everything runs on this machine, on loopback, in a folder that is removed afterwards: a real broker, Redis and hub, with
+authentication, alert rules and full durability on. Rounds are interleaved, so that what is compared ran side by side;
+ratios count, absolute figures drift on a machine that others share. docs/explanation/performance.md says how to read them.
+
+exit codes: 0 ok, 1 a check failed, 2 usage, 4 a program is missing or does not start
+
+examples:
+  ./dev bench                     both benchmarks, about two minutes
+  ./dev bench ingest --rounds 10
+  ./dev bench --quick --json      small and fast: whether it works, not how fast it is"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; the exit code."""
+    parsed = _parser().parse_args(arguments)
+    cores = choose_cores()
+    cores.settle()
+    try:
+        reports = {name: _BENCHES[name](parsed, cores) for name in _chosen(parsed)}
+    except BenchFailed as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    except (ComponentMissing, ServiceFailed) as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        return 130
+    print(_json(reports, cores) if parsed.json else _text(reports, cores))
+    return 0
+
+
+def _ingest(arguments: argparse.Namespace, cores: Cores) -> Report:
+    plan = ingest.QUICK if arguments.quick else ingest.FULL
+    return ingest.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+
+
+def _fanout(arguments: argparse.Namespace, cores: Cores) -> Report:
+    plan = fanout.QUICK if arguments.quick else fanout.FULL
+    return fanout.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+
+
+_BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores], Report]]] = MappingProxyType(
+    {"ingest": _ingest, "fanout": _fanout}
+)
+
+
+def _chosen(parsed: argparse.Namespace) -> Sequence[str]:
+    return (parsed.bench,) if parsed.bench else tuple(_BENCHES)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./dev bench",
+        description="Measure what the hub takes in and delivers, beside named baselines.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bench", nargs="?", choices=[*_BENCHES], help="one of them; both where not said")
+    parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds of each benchmark (5)")
+    parser.add_argument("--quick", action="store_true", help="one small round, to see that it works")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
+    return parser
+
+
+def _rounds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and {MOST_ROUNDS}")
+    return int(text)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _text(reports: Mapping[str, Report], cores: Cores) -> str:
+    machine = described()
+    head = f"{_now()}  {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, load {machine['load']}"
+    return f"{head}\n{cores}\n\n{table([*reports.values()])}"
+
+
+def _json(reports: Mapping[str, Report], cores: Cores) -> str:
+    return json.dumps(
+        {
+            "at": _now(),
+            "machine": described() | {"pinned": cores.server is not None},
+            "benches": {name: report.as_json() for name, report in reports.items()},
+        },
+        ensure_ascii=False,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

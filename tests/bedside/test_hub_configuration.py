@@ -1,0 +1,105 @@
+"""What types can't say about a hub's settings: everything for which it would refuse to start, said before it starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedside.exits import CommandFailed, Exit
+from bedside.hub_configuration import faults, load_hub
+from bedside.up.layout import Layout
+from hub.limits import Limits
+from hub.settings import AuthSettings, HubSettings, MqttSettings, Role
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("x" * 40)
+    return path
+
+
+def settings(secret: Path, **changes: Any) -> HubSettings:
+    whole = {
+        "database_url": f"sqlite+aiosqlite:///{secret.parent}/record",
+        "auth": AuthSettings(secret_file=secret),
+    } | changes
+    return HubSettings(**whole)
+
+
+def test_sound_settings_have_no_fault(secret):
+    assert faults(settings(secret)) == ()
+
+
+def test_every_fault_begins_with_its_key(secret, tmp_path):
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "bad.toml").write_text("[[rules]]\n")
+    found = faults(
+        HubSettings(
+            database_url="mysql://x/y",
+            redis_url="http://x",
+            auth=AuthSettings(secret_file=tmp_path / "none"),
+            mqtt=MqttSettings(username="hub", password_file=tmp_path / "empty", ca_file=tmp_path / "none.pem"),
+            limits=Limits(ping_seconds=60, silence_seconds=60),
+            rules_file=tmp_path / "bad.toml",
+            registry_file=tmp_path / "none.toml",
+        )
+    )
+    begin = [fault.partition(":")[0] for fault in found]
+    assert begin == [
+        "database_url",
+        "redis_url",
+        "mqtt.ca_file",
+        "mqtt.password_file",
+        "mqtt.ca_file",
+        "auth.secret_file",
+        "limits.silence_seconds",
+        "bad.toml",
+        "registry_file",
+    ]
+
+
+@pytest.mark.parametrize(("url", "role"), [("not an address", Role.ALL), ("postgresql://x/y", Role.ALL)])
+def test_a_database_that_can_not_be_used_is_a_fault(secret, url, role):
+    assert faults(settings(secret, database_url=url, role=role))[0].startswith("database_url: ")
+
+
+def test_scaling_apart_on_sqlite_is_a_fault(secret):
+    assert faults(settings(secret, role=Role.SERVE)) == ("role: serve needs PostgreSQL; on SQLite one hub does all",)
+    assert faults(settings(secret, role=Role.SERVE, database_url="postgresql+psycopg://u@h/d")) == ()
+
+
+def test_user_and_password_file_go_together(secret):
+    assert "mqtt.password_file: is missing" in faults(settings(secret, mqtt=MqttSettings(username="hub")))[0]
+    assert "mqtt.username: is missing" in faults(settings(secret, mqtt=MqttSettings(password_file=secret)))[0]
+
+
+def test_a_short_secret_is_a_fault(secret):
+    secret.write_text("short")
+    assert "put 32 or more" in faults(settings(secret))[0]
+
+
+def test_production_refuses_the_secret_of_an_embedded_set_up(tmp_path):
+    """It was made for a machine on which everybody may ask for tokens; copied elsewhere it is a secret like any other."""
+    layout = Layout(tmp_path)
+    layout.jwt_secret.parent.mkdir()
+    layout.jwt_secret.write_text("x" * 40)
+    layout.lock.mkdir()  # as /run/lock stands beside /run/secrets
+    assert faults(settings(layout.jwt_secret, production=True)) == ()
+    layout.lock.rmdir()
+    layout.lock.touch()
+    layout.hub_toml.touch()
+    assert faults(settings(layout.jwt_secret)) == ()
+    (fault,) = faults(settings(layout.jwt_secret, production=True))
+    assert "was made by `bedside up` for development; make another: bedside secrets DIR" in fault
+
+
+def test_the_first_fault_ends_the_command_with_exit_3(secret, tmp_path):
+    file = tmp_path / "hub.toml"
+    file.write_text(
+        f'database_url = "sqlite+aiosqlite:///{tmp_path}/record"\nredis_url = "x"\n[auth]\nsecret_file = "{secret}"\n'
+    )
+    with pytest.raises(CommandFailed, match=f"{file}: redis_url: is no Redis address") as refused:
+        load_hub(file, environment={})
+    assert refused.value.code is Exit.CONFIGURATION
+    assert load_hub(file, environment={"BEDSIDE_REDIS_URL": "redis://x"}).settings.redis_url == "redis://x"

@@ -1,0 +1,126 @@
+"""The command line as a whole: help, wrong usage in one line with exit 2, and what isn't installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bedside.exits import Exit
+from bedside.main import COMMANDS
+from tests.bedside.command_line import WAIT_SECONDS, started, typed, without_settings
+
+WRONG = [
+    ("demoo",),
+    ("agent",),
+    ("agent", "runn"),
+    ("agent", "run"),
+    ("agent", "scan", "--seconds", "0"),
+    ("agent", "scan", "--seconds", "nan"),
+    ("agent", "status", "--config", "a", "--state", "b"),
+    ("config",),
+    ("config", "check"),
+    ("config", "check", "--hub", "a", "--gateway", "b"),
+    ("demo", "--port", "many"),
+    ("doctor", "--state", "a", "--config", "b"),
+    ("hub", "--role", "boss"),
+    ("hub", "--prot", "1"),
+    ("secrets",),
+    ("simulate",),
+    ("token",),
+    ("token", "--role", "boss"),
+    ("token", "--rol", "viewer"),
+]
+WITHOUT = """
+import sys
+absent = sys.argv.pop(1)
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == absent:
+            raise ModuleNotFoundError(f"No module named {absent!r}", name=absent)
+
+sys.meta_path.insert(0, Absent())
+from bedside.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""Runs a command in an installation without a package."""
+
+
+def test_help_names_every_command_and_every_exit_code(capsys):
+    said = typed(capsys, "--help")
+    assert said.code == Exit.OK
+    assert all(f"\n    {name} " in said.out for name in COMMANDS)
+    assert all(str(code.value) in said.out for code in Exit)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_begins_with_its_usage(capsys, command):
+    said = typed(capsys, command, "--help")
+    assert (said.code, said.err) == (Exit.OK, "")
+    assert said.out.startswith(f"usage: bedside {command} ")
+
+
+def test_nothing_at_all_is_answered_with_the_help_and_counts_as_wrong_usage(capsys):
+    said = typed(capsys)
+    assert said.code == Exit.USAGE
+    assert said.err.startswith("usage: bedside")
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_wrong_usage_is_one_line_and_exit_2(capsys, words):
+    said = typed(capsys, *words)
+    assert (said.code, said.out) == (Exit.USAGE, "")
+    assert said.err.startswith("bedside")
+    assert said.err.count("\n") == 1
+
+
+def test_a_slip_in_a_commands_name_is_answered_with_the_nearest(capsys):
+    assert "did you mean doctor?" in typed(capsys, "docter").err
+    assert "there are demo, up" in typed(capsys, "frobnicate").err
+
+
+def test_the_version_is_told(capsys):
+    assert typed(capsys, "--version").out.startswith("bedside 0.")
+
+
+@pytest.mark.parametrize(
+    ("absent", "words", "said"),
+    [
+        ("bleak", ("agent", "scan"), "pip install 'bedside[edge]'"),
+        ("bleak", ("config", "check", "--gateway", "x"), "pip install 'bedside[edge]'"),
+        ("bleak", ("doctor", "--gateway", "x"), "pip install 'bedside[edge]'"),
+        ("sqlalchemy", ("doctor", "--config", "x"), "pip install 'bedside[hub]'"),
+        ("sqlalchemy", ("hub",), "pip install 'bedside[hub]'"),
+        ("bumble", ("simulate", "--state", "x"), "pip install 'bedside[sim]'"),
+        ("jwt", ("demo",), "pip install 'bedside[hub,edge,sim]'"),
+        ("simulators", ("demo",), "needs the package simulators, which this installation leaves out"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(absent, words, said):
+    command = [sys.executable, "-c", WITHOUT, absent, *words]
+    done = subprocess.run(
+        command, env=without_settings(), capture_output=True, text=True, timeout=WAIT_SECONDS, check=False
+    )
+    assert done.returncode == Exit.CONFIGURATION, done.stderr
+    assert done.stderr.endswith(f"{said}\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_bug_and_not_hidden():
+    script = "import sys; sys.modules['hub.settings'] = None; from bedside.main import main; main(['hub'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+
+
+def test_a_reader_that_has_gone_ends_it_without_a_word(tmp_path):
+    (tmp_path / "gateway.toml").write_text('gateway_id = "g"\nstate_dir = "s"\n')
+    command = [sys.executable, "-m", "bedside", "config", "show", "--gateway", str(tmp_path / "gateway.toml")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_settings())
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait(20) == Exit.FAILED
+
+
+def test_python_can_run_it_as_a_module():
+    assert started("--version").out.startswith("bedside ")
