@@ -31,7 +31,7 @@ class Answer:
 
 def get(url: str, *, token: str | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
     """GET `url`; a redirection is an answer too and not followed, for the token is for this hub. Raises HubUnreachable."""
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise HubUnreachable(f"{url}: must begin with http:// or https://")
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:

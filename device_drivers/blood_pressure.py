@@ -175,6 +175,6 @@ class BloodPressureMeasurement:
 
     def _check(self) -> None:
         limit = ABSURD_PRESSURE if self.unit is Unit.MMHG else ABSURD_PRESSURE / 7
-        for number in (self.systolic, self.diastolic):
-            if isinstance(number, Decimal) and not -limit < number < limit:
+        for number in (self.systolic, self.diastolic, self.mean):
+            if isinstance(number, Decimal) and not 0 <= number < limit:
                 raise Malformed("absurd_pressure")

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from device_drivers.cadence import Cadence
 from device_drivers.errors import Malformed, Truncated
-from device_drivers.framing import Discarded, Frame, FrameReader
+from device_drivers.framing import Discarded, Frame, FrameReader, NoiseGate, refused_bytes
 from device_drivers.sessions import (
     BytesReceived,
     Command,
@@ -227,6 +227,7 @@ class Session:
     def __init__(self, context: SessionContext) -> None:
         self._device = context.device
         self._frames = frame_reader()
+        self._gate = NoiseGate(self._frames, frame_length=PACKET_LENGTHS[LIVE])
         self._cadence = Cadence()
         self._said: datetime | None = None
         self._heard: datetime | None = None
@@ -253,7 +254,12 @@ class Session:
         return [SendBytes(data=control(ControlCommand.START_LIVE if silent else ControlCommand.KEEP_ALIVE))]
 
     def _commands(self, at: datetime) -> Iterator[Command]:
-        for found in self._frames.events():
+        events = list(self._frames.events())
+        if not self._gate.is_open(at):  # there is no checksum
+            if events:
+                yield ReportRefused(at=at, reason="not_a_packet", discarded=refused_bytes(events))
+            return
+        for found in events:
             match found:
                 case Discarded():
                     yield ReportRefused(at=at, reason="not_a_packet", discarded=found.count)

@@ -1,7 +1,7 @@
 """Nonin serial data format 8: 9600 baud, 8N1, four bytes once a second.
 
 Source: "Nonin 9560 Bluetooth Specification" (in mattjlewis/NoninPulseOx). Only the first byte has bit 7. There is no checksum, so four
-bytes in a row with the right high bits are all that shows a frame. A missing heart rate is 511, a missing SpO2 is 127.
+bytes in a row with the right high bits are all that shows a frame: one in sixteen of noise does (`NoiseGate`). A missing heart rate is 511, a missing SpO2 is 127.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, Self
 
 from device_drivers.errors import Malformed, Truncated
-from device_drivers.framing import Discarded, FrameReader
+from device_drivers.framing import Discarded, FrameReader, NoiseGate, refused_bytes
 from device_drivers.nonin_df2 import NO_HEART_RATE, NO_SPO2
 from device_drivers.sessions import BytesReceived, Command, Deliver, Event, ReportRefused, ReportStatus, SessionContext
 from vitals.identifiers import DeviceKey
@@ -130,6 +130,7 @@ class Session:
     def __init__(self, context: SessionContext) -> None:
         self._device = context.device
         self._frames = frame_reader()
+        self._gate = NoiseGate(self._frames, frame_length=FRAME_LENGTH)
         self._low_battery: bool | None = None
 
     def handle(self, event: Event) -> list[Command]:
@@ -139,7 +140,12 @@ class Session:
         return list(self._commands(event.at))
 
     def _commands(self, at: datetime) -> Iterator[Command]:
-        for found in self._frames.events():
+        events = list(self._frames.events())
+        if not self._gate.is_open(at):
+            if events:
+                yield ReportRefused(at=at, reason="not_a_frame", discarded=refused_bytes(events))
+            return
+        for found in events:
             if isinstance(found, Discarded):
                 yield ReportRefused(at=at, reason="not_a_frame", discarded=found.count)
                 continue

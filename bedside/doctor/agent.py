@@ -18,6 +18,8 @@ from edge_agent.settings import GatewaySettings
 LATE_SECONDS: Final = 60.0
 """How long the oldest entry may wait: beyond, the hub does not acknowledge."""
 LOW_BATTERY_PERCENT: Final = 15
+CORRUPT: Final = "outbox.corrupt-*"
+"""What the agent calls an outbox that it had to give up."""
 _STANDING: Final = frozenset({State.LIVE, State.TALKING, State.IDLE})
 _REFUSED: Final = re.compile(r"not authori[sz]ed|bad user ?name or password", re.IGNORECASE)
 _SILENT: Final = not_applicable("the agent doesn't report")
@@ -60,6 +62,11 @@ def outbox(settings: GatewaySettings, _: Subject) -> Finding:
     if box.summary is not None and box.summary.set_aside_reasons:
         reasons = ", ".join(f"{count} × {reason}" for reason, count in box.summary.set_aside_reasons.items())
         findings.append(warning(f"the hub has refused entries: {reasons}", "the hub's log says which gateway and why"))
+    if kept := sorted(path.name for path in settings.state_dir.glob(CORRUPT)):
+        found = f"an outbox was corrupt; its readings may be in {', '.join(kept)}"
+        findings.append(
+            warning(found, f"recover them (sqlite3 FILE .recover), then remove it from {settings.state_dir}")
+        )
     return together(findings)
 
 

@@ -104,7 +104,7 @@ def _folder(folder: Folder) -> Finding:
         return failed(has, "make room: readings are refused when it is full", Exit.FAILED)
     if free < max(SCARCE, folder.wanted_bytes):
         return warning(has, f"make room: up to {_size(max(SCARCE, folder.wanted_bytes))} may be wanted")
-    if folder.durable and _on_ram_disk(there):
+    if folder.durable and on_ram_disk(there):
         return warning(f"{folder.path} is on a RAM disk", "name a folder on a disk: a power cut loses what is there")
     return ok(has)
 
@@ -113,7 +113,7 @@ def _size(count: int) -> str:
     return f"{count / 1024**3:.1f} GiB" if count >= 1024**3 else f"{count / _MIB:.0f} MiB"
 
 
-def _on_ram_disk(path: Path) -> bool:
+def on_ram_disk(path: Path) -> bool:
     """By the longest mount point above it; where the system doesn't tell, no."""
     mounts = Path("/proc/mounts")
     if not mounts.exists():

@@ -41,7 +41,6 @@ from bedside.watch.messages import (
     decode_message,
     message_of,
 )
-from edge_agent.backoff import Backoff
 
 T = TypeVar("T")
 
@@ -52,7 +51,9 @@ OPEN_SECONDS: Final = 5.0
 LOOK_AGAIN_SECONDS: Final = 60.0
 """How often beds and devices are read again: a change of the registry need not be an event."""
 REJOIN_SECONDS: Final = 1.0
+FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 10.0
+_MOST_DOUBLINGS: Final = 10
 REMEMBERED_EVENTS: Final = 1024
 HISTORY_MESSAGES: Final = 200
 READINGS_AT_ONCE: Final = 4
@@ -78,7 +79,8 @@ class Follower:
     def __init__(self, target: Target, tell: Callable[[Happening], None], *, random: Callable[[], float]) -> None:
         self._target = target
         self._tell = tell
-        self._backoff = Backoff(random=random, most_seconds=LONGEST_WAIT_SECONDS)
+        self._random = random
+        self._failures = 0
         self._token = ""
         self._was_live = False
         self._view: View | None = None
@@ -98,7 +100,13 @@ class Follower:
                     raise
                 problem = str(lost).removeprefix(f"{self._target.url}: ")
                 self._tell(LinkLost(problem=problem, silent_seconds=lost.silent_seconds))
-            await asyncio.sleep(self._backoff.next_seconds())
+            await asyncio.sleep(self._next_wait())
+
+    def _next_wait(self) -> float:
+        """Seconds until the next try: doubling, half of it jitter, so that a ward's screens don't come back all at once."""
+        wait: float = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, _MOST_DOUBLINGS))
+        self._failures += 1
+        return wait * (0.5 + self._random() / 2)
 
     async def _one_connection(self) -> None:
         self._token = self._target.token()
@@ -181,7 +189,7 @@ class Follower:
         await self._join(socket)
         self._tell(LinkLive())
         self._was_live = True
-        self._backoff.reset()
+        self._failures = 0
         await self._look(socket)
         while True:
             with contextlib.suppress(TimeoutError):

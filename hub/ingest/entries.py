@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ingest.counters import Counters
@@ -149,17 +149,23 @@ async def _is_resent(transaction: Transaction, reading: Reading) -> bool:
     return False
 
 
+_SAME_MEASUREMENT: Final = select(readings.c.raw).where(
+    readings.c.device_type == bindparam("type"),
+    readings.c.device_id == bindparam("id"),
+    readings.c.data_type == bindparam("kind"),
+    readings.c.device_time.is_not_distinct_from(bindparam("time")),
+    readings.c.record_number.is_not_distinct_from(bindparam("record")),
+)
+"""Made once: building it for each reading cost as much as asking."""
+
+
 async def _is_recorded(connection: AsyncConnection, reading: Reading) -> bool:
-    device_time = reading.device_time.isoformat() if reading.device_time else None
-    found = await connection.execute(
-        select(readings.c.raw).where(
-            readings.c.device_type == reading.device.device_type.value,
-            readings.c.device_id == reading.device.device_id,
-            readings.c.data_type == reading.data_type.value,
-            readings.c.device_time == device_time,
-            readings.c.record_number == reading.record
-            if reading.record is not None
-            else readings.c.record_number.is_(None),
-        )
-    )
+    identity = {
+        "type": reading.device.device_type.value,
+        "id": reading.device.device_id,
+        "kind": reading.data_type.value,
+        "time": reading.device_time.isoformat() if reading.device_time else None,
+        "record": reading.record,
+    }
+    found = await connection.execute(_SAME_MEASUREMENT, identity)
     return any(raw == reading.raw for raw in found.scalars())

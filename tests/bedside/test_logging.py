@@ -1,6 +1,7 @@
 """Logging by level per package, as the guide's troubleshooting wants; and whatever level is set, no token and no patient's data."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from bedside.logs import LIBRARIES_FROM
 from edge_agent.settings import Level
 from tests.bedside.command_line import started
 from tests.bedside.running_hub import NAME, PATIENT, RunningHub, configuration, running
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -25,12 +27,20 @@ async def used(hub: RunningHub) -> list[str]:
     address = f"{hub.url.replace('http', 'ws')}/realtime/ws/patient/{PATIENT}?token={clinician}"
     event = {"event_type": "patient.vitals.update", "patient_id": PATIENT, "vitals": {"heart_rate": HEART_RATE}}
     headers = {"Authorization": f"Bearer {tester}"}
-    async with asyncio.timeout(WAIT_SECONDS), websockets.connect(address) as socket, httpx.AsyncClient() as http:
-        answer = await http.post(f"{hub.url}/realtime/test/publish", json=event, headers=headers)
-        assert answer.status_code == 200, answer.text
-        while str(HEART_RATE) not in str(await socket.recv()):
-            pass
+    async with asyncio.timeout(WAIT_SECONDS), httpx.AsyncClient() as http:
+        await eventually(lambda: _subscribed(address))
+        async with websockets.connect(address) as socket:
+            answer = await http.post(f"{hub.url}/realtime/test/publish", json=event, headers=headers)
+            assert answer.status_code == 200, answer.text
+            while str(HEART_RATE) not in str(await socket.recv()):
+                pass
     return [clinician, tester]
+
+
+async def _subscribed(address: str) -> bool:
+    """Whether the room can be followed yet: a new hospital's has no epoch until its owner begins one."""
+    async with websockets.connect(address) as socket:
+        return json.loads(await socket.recv())["type"] == "subscription"
 
 
 def assert_discreet(log: str, tokens: list[str]) -> None:

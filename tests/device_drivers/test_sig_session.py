@@ -178,6 +178,16 @@ def test_another_layout_under_the_standards_uuid_is_refused():
     ]
 
 
+def test_a_measurement_without_its_first_bytes_is_refused():
+    """What is left reads as pressures below zero."""
+    whole = BloodPressureMeasurement(
+        systolic=Decimal(123), diastolic=Decimal(77), mean=Special.NAN, timestamp=DateTime.of(NOON), status=0
+    )
+    assert tell(cuff(), uuids.BLOOD_PRESSURE_MEASUREMENT, bytes(whole)[3:]) == [
+        ReportRefused(at=NOON, reason="absurd_pressure", discarded=13)
+    ]
+
+
 def test_a_fahrenheit_thermometers_words_are_kept_beside_the_celsius():
     session = DRIVERS["sig-health-thermometer"].session(context())
     sent = TemperatureMeasurement(temperature=Decimal("98.6"), unit=Unit.FAHRENHEIT)

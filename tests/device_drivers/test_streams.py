@@ -127,6 +127,22 @@ def test_no_bytes_make_a_session_raise(key: str, noise: list[bytes]):
         assert isinstance(command, Deliver | ReportRefused) or command.faults is not None
 
 
+@pytest.mark.parametrize("size", [16, 64, 4096])
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_makes_no_readings_and_no_faults(stream: Stream, seed: int, size: int):
+    """One in sixteen of it has the form of a Nonin DF8 frame; `size` bytes are read at once, two milliseconds apart."""
+    session, noise = stream.session(), random.Random(seed).randbytes(8192)
+    feed(session, stream.unit(95))
+    commands = [
+        command
+        for place in range(0, len(noise), size)
+        for command in feed(session, noise[place : place + size], at=after(1 + place / size * 0.002))
+    ]
+    assert all(isinstance(command, ReportRefused) for command in commands)
+    assert discarded(commands) > 8000
+    assert readings(feed(session, stream.unit(96), stream.unit(97), at=after(10)))
+
+
 def test_noise_is_counted_and_not_held(stream: Stream):
     assert discarded(feed(stream.session(), *[b"\x00" * 1000] * 100)) >= 99_000
 

@@ -1,21 +1,16 @@
 """Each kind of device to a WebSocket client and to an SSE client, over the whole road."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 
-import httpx
 import pytest
-import websockets
 
+from tests.end_to_end.clients import WAIT_SECONDS, has, streamed, watched
 from tests.end_to_end.road import Road
-from tests.support.sse import Reader
 from vitals.rooms import AUTO_SUBSCRIPTIONS
 
 pytestmark = pytest.mark.slow
 
-WAIT_SECONDS = 30
 CUFF, OXIMETER, THERMOMETER = "blood_pressure_monitor", "pulse_oximeter", "thermometer"
 KINDS = {
     CUFF: ({"do": "measure", "systolic": 123, "diastolic": 77}, {"blood_pressure": {"systolic": 123, "diastolic": 77}}),
@@ -25,40 +20,8 @@ KINDS = {
 """What the ward is told, and what clients are to see of it."""
 
 
-@contextlib.asynccontextmanager
-async def watched(road: Road, path: str, *, rooms: int) -> AsyncIterator[websockets.ClientConnection]:
-    """A WebSocket whose auto-subscriptions hold."""
-    async with websockets.connect(f"{road.live}/ws/{path}?token={road.token}") as socket:
-        for _ in range(rooms):
-            assert json.loads(await socket.recv())["status"] == "subscribed"
-        yield socket
-
-
-@contextlib.asynccontextmanager
-async def streamed(road: Road, path: str) -> AsyncIterator[Reader]:
-    """An SSE stream that has said `connected`."""
-    async with (
-        httpx.AsyncClient(headers=road.headers, timeout=WAIT_SECONDS) as client,
-        client.stream("GET", f"{road.hub}/realtime/events/{path}") as answer,
-    ):
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        reader = Reader(answer)
-        assert (await reader.next()).name == "connected"
-        yield reader
-
-
 async def tell(road: Road, device: dict, order: dict) -> None:
     await road.order(device_id=device["device_id"], **order)
-
-
-def has(data: dict, expected: dict) -> bool:
-    """Whether everything expected is there; a group's members that are not named don't matter."""
-    return all(
-        has(data.get(name) or {}, value) if isinstance(value, dict) else data.get(name) == value
-        for name, value in expected.items()
-    )
 
 
 @pytest.mark.parametrize("device_type", KINDS)

@@ -249,6 +249,13 @@ async def test_while_redis_is_lost_it_says_so_and_joins_when_it_is_back(tmp_path
         server.stop()
 
 
+def test_it_waits_longer_after_each_failure_with_jitter_and_never_very_long():
+    longest = Follower(Target(url="http://h", token=lambda: "t"), lambda _: None, random=lambda: 1.0)
+    shortest = Follower(Target(url="http://h", token=lambda: "t"), lambda _: None, random=lambda: 0.0)
+    assert [longest._next_wait() for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]
+    assert [shortest._next_wait() for _ in range(7)] == [0.25, 0.5, 1, 2, 4, 5, 5]
+
+
 # What it gives up on
 
 

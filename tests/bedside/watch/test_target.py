@@ -1,6 +1,8 @@
 """Which hub and which token a command line means."""
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,10 @@ def test_a_hub_without_a_token_is_refused_before_it_is_asked():
 
 def test_an_address_that_is_none_is_wrong_usage():
     assert failure("--hub", "hub.example", "--token", "t").code is Exit.USAGE
+
+
+def test_a_hubs_own_image_can_watch():
+    """It holds neither agent, simulators nor drivers."""
+    block = "import sys; sys.modules.update(dict.fromkeys(('edge_agent', 'simulators', 'device_drivers')))"
+    done = subprocess.run([sys.executable, "-c", f"{block}; import bedside.commands.watch"], check=False)
+    assert done.returncode == 0
