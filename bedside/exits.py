@@ -1,15 +1,25 @@
 """Exit codes, and the errors that carry them."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class Exit(IntEnum):
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    CONFIGURATION = 3
-    UNREACHABLE = 4  # a dependency can't be reached or is missing
-    AUTHENTICATION = 5
+    """How a command ended; `meaning` in words."""
+
+    meaning: str
+
+    OK = 0, "ok"
+    FAILED = 1, "failed"
+    USAGE = 2, "the command was typed wrongly"
+    CONFIGURATION = 3, "the configuration is wrong, or something isn't installed"
+    UNREACHABLE = 4, "a dependency can't be reached, or is missing"
+    AUTHENTICATION = 5, "a password or token is refused"
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        member = int.__new__(cls, value)
+        member._value_, member.meaning = value, meaning
+        return member
 
 
 class CommandFailed(Exception):

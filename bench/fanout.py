@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.fanout_rounds import JOINED, Contest, Round, opened
+from bench.fanout_rounds import BLOCK, JOINED, Contest, Round, opened
 from bench.figures import Bound, Figure, Goal, Report, Unit, against, as_baseline
 from bench.machine import Cores
 from bench.servers import BARE, BARE_EVENTS, COMPRESSED, HUB, PLAIN, QUEUED, Kind
@@ -19,7 +19,7 @@ from bench.servers import BARE, BARE_EVENTS, COMPRESSED, HUB, PLAIN, QUEUED, Kin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`publications` a measurement: so many single ones, and so many of JOINED messages."""
+    """`publications` a measurement, a multiple of BLOCK: so many of one message, and so many of JOINED."""
 
     rounds: int
     clients: int
@@ -36,7 +36,7 @@ def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Report:
         say("fanout: starting Redis, broker, hub and the baselines")
         with opened(Path(folder), cores, plan.clients) as bench:
             say("fanout: warming up")
-            bench.run_round(2)
+            bench.run_round(BLOCK)
             rounds = []
             for place in range(plan.rounds):
                 say(f"fanout: round {place + 1} of {plan.rounds}, {plan.clients} clients")

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.crowd import crowd_of
+from bench.crowd import Crowd, crowd_of
 from bench.errors import BenchFailed
 from bench.feed import Feed
 from bench.gateway import connected_gateway
 from bench.machine import Cores, cpu_seconds
 from bench.results import Results
-from bench.servers import HUB, UNWATCHED_BED, Kind, Server, hub_servers, running_baselines
+from bench.servers import HUB, UNWATCHED_BED, HubOutlet, Kind, Outlet, Server, hub_servers, running_baselines
 from bench.stack import Stack, running_stack
 from bench.ward import GATEWAY, pulse, spo2
 
 JOINED: Final = 8
 """Messages of one tick, where a client gets several at once."""
+BLOCK: Final = 5
+"""Publications between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,46 +56,71 @@ class Bench:
     results: Results
 
     def run_round(self, publications: int) -> Round:
-        """Every server once; the hub with one message a tick and with JOINED. Raises BenchFailed where a client missed one."""
-        nobody = {tick: self._to_nobody(publications, tick) for tick in (1, JOINED)}
-        found: dict[Contest, Cost] = {}
-        for server in self.servers:
-            for tick, (cpu, wall) in self._measure(server, publications).items():
-                deliveries = publications * tick * self.clients
-                alone = cpu - (nobody[tick] if server.name == HUB else 0)
-                contest = Contest(name=server.name, kind=server.kind, tick=tick)
-                found[contest] = Cost(cpu=cpu / deliveries, wall=wall / deliveries, alone=alone / deliveries)
-        return found
+        """Every server once; the hub with one message a tick and with JOINED. Raises BenchFailed where a client missed one.
 
-    def _to_nobody(self, publications: int, tick: int) -> float:
-        """The hub's CPU for the same publications on a bed that nobody watches."""
-        cpu = cpu_seconds(self.stack.pid)
-        for first in range(0, publications * tick, tick):
-            self.feed.publish(UNWATCHED_BED, range(first, first + tick))
-            self.feed.settle()
-        self.results.wait_for_rooms()
-        return cpu_seconds(self.stack.pid) - cpu
+        `publications` is a multiple of BLOCK.
+        """
+        return {
+            contest: cost for server in self.servers for contest, cost in self._measure(server, publications).items()
+        }
 
-    def _measure(self, server: Server, publications: int) -> dict[int, tuple[float, float]]:
-        """Connect a crowd and publish, each time when every client has the message before; CPU and wall by messages a tick."""
-        taken, sent = {}, 1
+    def _measure(self, server: Server, publications: int) -> Round:
+        """Connect a crowd to a server, and publish to it."""
         with (
             crowd_of(server.port, server.requests(self.clients), server.inbound) as crowd,
             server.outlet(self.clients) as outlet,
         ):
-            outlet.publish(1, 1)
-            crowd.wait_for(1)
-            for tick in (1, JOINED) if server.name == HUB else (1,):
-                cpu, began = cpu_seconds(server.pid), time.perf_counter()
-                for _ in range(publications):
-                    outlet.publish(sent + 1, tick)
-                    sent += tick
-                    crowd.wait_for(sent)
-                wall = time.perf_counter() - began
-                outlet.settle()
-                taken[tick] = cpu_seconds(server.pid) - cpu, wall
-            check(crowd.messages(), sent)
-        return taken
+            audience = _Audience(server=server, crowd=crowd, outlet=outlet)
+            audience.publish(1, times=1)
+            ticks = (1, JOINED) if server.name == HUB else (1,)
+            found = {
+                Contest(name=server.name, kind=server.kind, tick=tick): self._cost(audience, tick, publications)
+                for tick in ticks
+            }
+            check(crowd.messages(), audience.sent)
+        return found
+
+    def _cost(self, audience: "_Audience", tick: int, publications: int) -> Cost:
+        """In blocks; before each block to the hub's crowd the same to nobody, so that both see the same weather."""
+        cpu = wall = nobody = 0.0
+        for _ in range(publications // BLOCK):
+            if audience.server.name == HUB:
+                nobody += self._to_nobody(tick)
+            before = cpu_seconds(audience.server.pid)
+            wall += audience.publish(tick, times=BLOCK)
+            cpu += cpu_seconds(audience.server.pid) - before
+        deliveries = publications * tick * self.clients
+        return Cost(cpu=cpu / deliveries, wall=wall / deliveries, alone=(cpu - nobody) / deliveries)
+
+    def _to_nobody(self, tick: int) -> float:
+        """The hub's CPU for a block of publications on a bed that nobody watches."""
+        outlet = HubOutlet(self.feed, self.results, UNWATCHED_BED)
+        before = cpu_seconds(self.stack.pid)
+        for _ in range(BLOCK):
+            outlet.publish(1, tick)
+            outlet.settle()
+        return cpu_seconds(self.stack.pid) - before
+
+
+@dataclass(slots=True, kw_only=True)
+class _Audience:
+    """A server's crowd, and how many messages it has been sent."""
+
+    server: Server
+    crowd: Crowd
+    outlet: Outlet
+    sent: int = 0
+
+    def publish(self, tick: int, *, times: int) -> float:
+        """Publish, each time when every client has the message before; seconds until the last client has the last one."""
+        began = time.perf_counter()
+        for _ in range(times):
+            self.outlet.publish(self.sent + 1, tick)
+            self.sent += tick
+            self.crowd.wait_for(self.sent)
+        wall = time.perf_counter() - began
+        self.outlet.settle()
+        return wall
 
 
 def check(messages: Sequence[bytes], sent: int) -> None:
@@ -118,5 +145,5 @@ def opened(folder: Path, cores: Cores, clients: int) -> Iterator[Bench]:
     ):
         gateway.introduce()
         feed = Feed(gateway)
-        servers = (*baselines, *hub_servers(stack, feed))
+        servers = (*baselines, *hub_servers(stack, feed, results))
         yield Bench(clients=clients, servers=servers, feed=feed, stack=stack, results=results)

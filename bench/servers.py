@@ -12,6 +12,7 @@ from bench.baselines.orders import Orders
 from bench.feed import Feed
 from bench.inbound import DeflatedInbound, EventStreamInbound, Inbound, WebSocketInbound
 from bench.machine import Cores
+from bench.results import Results
 from bench.stack import Stack, pid_of, python, started
 from bench.ward import patient
 
@@ -118,12 +119,12 @@ BASELINES: Final = (
 )
 
 
-def hub_servers(stack: Stack, feed: Feed) -> tuple[Server, Server]:
+def hub_servers(stack: Stack, feed: Feed, results: Results) -> tuple[Server, Server]:
     """The hub by WebSocket and by server-sent events: a patient's endpoint, every client with a token and a name of its own."""
 
     @contextmanager
     def outlet(clients: int) -> Iterator[Outlet]:
-        yield _HubOutlet(feed)
+        yield HubOutlet(feed, results, WATCHED_BED)
 
     def requests(make: Callable[..., bytes], path: str) -> Callable[[int], Sequence[bytes]]:
         return lambda clients: [
@@ -153,14 +154,19 @@ def hub_servers(stack: Stack, feed: Feed) -> tuple[Server, Server]:
 
 
 @dataclass(frozen=True, slots=True)
-class _HubOutlet:
+class HubOutlet:
+    """Publishes readings of one bed through the hub, each tick as one MQTT message."""
+
     feed: Feed
+    results: Results
+    bed: int
 
     def publish(self, first: int, count: int) -> None:
-        self.feed.publish(WATCHED_BED, range(first - 1, first - 1 + count))
+        self.feed.publish(self.bed, range(first - 1, first - 1 + count))
 
     def settle(self) -> None:
         self.feed.settle()
+        self.results.wait_for_rooms()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A mark is `<!-- table: NAME -->`, up to `<!-- end -->`.
 
 import argparse
 import re
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,49 @@ from vitals.parameters import PARAMETERS
 from vitals.rooms import RoomKind
 
 DOCS: Final = Path(__file__).parent
+MEANINGS: Final = {
+    "database_url": "The record: `postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`, or `sqlite+aiosqlite:///PATH` for one hub on one machine.",
+    "auth.secret_file": "A file that holds the HS256 key of tokens, at least 32 bytes.",
+    "auth.issuer": "What `iss` of a token must be.",
+    "auth.audience": "What `aud` of a token must be.",
+    "auth.query_tokens": "Whether `?token=` is a credential; unsaid: yes, save in production.",
+    "host": "The address to listen on; `0.0.0.0` for all.",
+    "port": "The port to listen on.",
+    "redis_url": "The rooms: `redis://:PASSWORD@HOST:6379/0`, or `rediss://` for TLS.",
+    "mqtt.host": "The broker.",
+    "mqtt.port": "8883 is usual with TLS.",
+    "mqtt.username": "The hub's user there, to whom the access rules let the hub's topics; goes with `password_file`.",
+    "mqtt.password_file": "A file that holds the password alone.",
+    "mqtt.tls": "Encrypt, and check the broker's certificate and name.",
+    "mqtt.ca_file": "Certificates that the broker's must descend from (the system's); only with `tls`.",
+    "registry_file": "Who is where, applied at each start: what is missing is added, nothing is moved or removed.",
+    "rules_file": "The alert rules; unsaid: those that come with the product (`hub/alerts/default_rules.toml` explains the form).",
+    "production": "Refuse what only suits development: an embedded set-up's secret, tokens in addresses, test events.",
+    "role": "What this process does: all, or taking in readings, or serving clients; the last two need PostgreSQL.",
+    "limits.message_bytes": "A client's WebSocket message.",
+    "limits.connection_rooms": "Rooms that one connection may follow.",
+    "limits.user_connections": "Connections of one user, on one node.",
+    "limits.unsent_bytes": "What may wait for a client before it is closed as too slow (4490).",
+    "limits.message_errors": "Bad messages in a row before a client is closed.",
+    "limits.head_bytes": "Address and headers of a request.",
+    "limits.request_bytes": "The body of a REST request.",
+    "limits.token_bytes": "A token.",
+    "limits.history_seconds": "How far back a room's history reaches, and",
+    "limits.history_bytes": "how much it holds: whichever ends first.",
+    "limits.replay_messages": "Messages of a room's history in one answer.",
+    "limits.ping_seconds": "How often the hub pings a WebSocket client.",
+    "limits.silence_seconds": "After how long without a sign of life a client is closed; more than `ping_seconds`.",
+    "limits.comment_seconds": "How often an SSE stream gets a comment, so that proxies keep it open.",
+    "limits.top_check_seconds": "How often every watched room is compared with its history, for messages that Redis lost on their way.",
+    "limits.canary_seconds": "How often a canary goes through Redis's live channel, to notice that it has died.",
+    "limits.retry_seconds": "How long to wait between attempts to follow the rooms again.",
+    "limits.lease_margin_seconds": "How much before a lease's end the rooms refuse its owner: as much as database's and Redis's clocks may differ.",
+    "limits.request_seconds": "How long a REST request waits for the record.",
+    "logging.level": "From which level the hub writes lines.",
+    "logging.loggers": 'A level for a package or module alone: `"hub.rooms" = "DEBUG"`; as a variable `BEDSIDE_LOGGING__LOGGERS__HUB__ROOMS=DEBUG`.',
+}
+"""What each key of hub.toml is for."""
+
 _OF_THIS_MACHINE: Final = re.compile(r" \((%\(default\)s|/[^)]*)\)$")
 _MARKED: Final = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -86,8 +130,8 @@ def connection() -> str:
 
 
 def hub_settings() -> str:
-    """Every key of hub.toml, with what it may be and the environment variable that says it too."""
-    return _table(("key", "may be", "default", "environment"), _settings(HubSettings))
+    """Every key of hub.toml, with what it may be and what it means."""
+    return _table(("key", "may be", "default", "meaning"), _settings(HubSettings))
 
 
 def commands() -> str:
@@ -96,7 +140,7 @@ def commands() -> str:
 
 
 def exit_codes() -> str:
-    return _table(("code", "meaning"), ((str(code.value), code.name.lower()) for code in Exit))
+    return _table(("code", "meaning"), ((str(code.value), code.meaning) for code in Exit))
 
 
 TABLES: Final[dict[str, Callable[[], str]]] = {
@@ -129,7 +173,7 @@ def _settings(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[st
         if (inner := struct_in(field.type)) is not None:
             yield from _settings(inner, f"{key}.")
         else:
-            yield f"`{key}`", _form(field.type), _default(field), f"`{variable(key)}`"
+            yield f"`{key}`<br>`{variable(key)}`", _form(field.type), _default(field), MEANINGS[key]
 
 
 def _form(annotation: object) -> str:
@@ -138,7 +182,16 @@ def _form(annotation: object) -> str:
         words = ", ".join(f"`{choice.value}`" for choice in choices)
         return f"a table of {words}" if "dict" in str(annotation) else words
     names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
-    return next(said for name, said in names.items() if name in str(annotation))
+    return next(said for name, said in names.items() if name in str(annotation)) + _bounds(annotation)
+
+
+def _bounds(annotation: object) -> str:
+    for meta in typing.get_args(annotation)[1:]:
+        if isinstance(meta, msgspec.Meta):
+            if meta.le is not None:
+                return f", {meta.ge} to {meta.le}"
+            return f", at least {meta.ge}" if meta.ge is not None else f", more than {meta.gt}"
+    return ""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
@@ -157,6 +210,7 @@ def _command(name: str, root: argparse.ArgumentParser) -> str:
     parts = [heading, _options(chosen)]
     for action, inner in _below(chosen).items():
         parts.append(f"### bedside {name} {action}\n\n{inner.description}\n\n{_options(inner)}")
+    parts.append(f"```text\n{chosen.epilog}\n```\n" if chosen.epilog else "")
     return "\n".join(filter(None, parts))
 
 

@@ -149,8 +149,7 @@ class Publisher:
             await live.available.wait()
             await self._wait_for_room(passage, Lane.LIVE)
             rows = live.take(entries=MAX_BATCH_ENTRIES, size_bytes=BATCH_BYTES)
-            for flight in _flights(rows, epoch=self._outbox.epoch, lane=Lane.LIVE):
-                await self._send_new(passage, flight)
+            await self._send_new(passage, _flights(rows, epoch=self._outbox.epoch, lane=Lane.LIVE))
 
     async def _send_backlog(self, passage: _Passage) -> None:
         while True:
@@ -160,8 +159,7 @@ class Publisher:
                 await self._backlog_may_have_grown(passage)
                 continue
             epoch = self._outbox.epoch_name(rows[0])
-            for flight in _flights(rows, epoch=epoch, lane=Lane.BACKLOG):
-                await self._send_new(passage, flight)
+            await self._send_new(passage, _flights(rows, epoch=epoch, lane=Lane.BACKLOG))
             await self._sleep(len(rows) / self._rate)
 
     async def _next_backlog(self, passage: _Passage) -> list[Row]:
@@ -238,10 +236,12 @@ class Publisher:
             passage.room.clear()
             await passage.room.wait()
 
-    async def _send_new(self, passage: _Passage, flight: Flight) -> None:
-        await self._wait_for_room(passage, flight.lane)
-        passage.window.add(flight)
-        await self._send(passage, flight)
+    async def _send_new(self, passage: _Passage, flights: list[Flight]) -> None:
+        """All are in the window before the first is sent: else the backlog would take what waits here for unsent."""
+        for flight in flights:
+            passage.window.add(flight)
+        for flight in flights:
+            await self._send(passage, flight)
 
     async def _send(self, passage: _Passage, flight: Flight) -> None:
         if not flight.rows:  # decided while it waited for its turn

@@ -63,10 +63,12 @@ async def serve_control(path: Path, ward: Ward) -> None:
 async def order(path: Path, **order: object) -> None:
     """Tell the ward at `path` to do something. Raises OrderRefused."""
     reader, writer = await asyncio.open_unix_connection(path)
-    writer.write(msgspec.json.encode(order) + b"\n")
-    answer = msgspec.json.decode(await reader.readline())
-    writer.close()
-    await writer.wait_closed()
+    try:
+        writer.write(msgspec.json.encode(order) + b"\n")
+        answer = msgspec.json.decode(await reader.readline())
+    finally:
+        writer.close()
+        await writer.wait_closed()
     if not answer["ok"]:
         raise OrderRefused(answer["error"])
 

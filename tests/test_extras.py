@@ -24,11 +24,23 @@ PACKAGED = (
 ALONE = {
     "hub": {
         "absent": ("bleak", "bleak_retry_connector", "serial", "aiomqtt", "bumble"),
-        "commands": (("--help",), ("hub", "--help"), ("token", "--help"), ("config", "check", "--help")),
+        "commands": (
+            ("--help",),
+            ("hub", "--help"),
+            ("token", "--help"),
+            ("config", "check", "--help"),
+            ("doctor", "--help"),
+        ),
     },
     "edge": {
         "absent": ("fastapi", "sqlalchemy", "redis", "uvicorn", "bumble"),
-        "commands": (("--help",), ("agent", "--help"), ("agent", "run", "--help"), ("agent", "status", "--help")),
+        "commands": (
+            ("--help",),
+            ("agent", "--help"),
+            ("agent", "run", "--help"),
+            ("agent", "status", "--help"),
+            ("doctor", "--help"),
+        ),
     },
 }
 

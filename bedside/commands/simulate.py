@@ -18,10 +18,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state", type=Path, required=True, metavar="DIR", help="folder with ward.toml; ledger and ports appear there"
     )
-    parser.add_argument("--started", type=datetime.fromisoformat, default=None, help="when the replay began (now)")
+    parser.add_argument(
+        "--started",
+        type=_instant,
+        metavar="TIME",
+        help="when the replay began, such as 2026-11-25T10:00:00+00:00 (now)",
+    )
     parser.add_argument("--no-bluetooth", action="store_true", help="only the serial half")
-    parser.epilog = "the simulated BlueZ appears on the bus that DBUS_SYSTEM_BUS_ADDRESS names"
+    parser.epilog = (
+        "`bedside up` starts it. The simulated BlueZ appears on the bus that DBUS_SYSTEM_BUS_ADDRESS names.\n\n"
+        "example: bedside simulate --state ~/ward --no-bluetooth"
+    )
     parser.set_defaults(run=run)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-11-25T10:00:00+00:00") from error
+    if instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no offset; write {text}+00:00")
+    return instant
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ MQTT 5, whose PUBACK says when the access rules refuse a publication; 3.1.1, whi
 empty, not retained, and on a topic that nobody reads.
 """
 
+import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -67,32 +68,47 @@ class _Heard:
 def ask(visit: Visit, *, away: str) -> Finding:
     """`away` is the advice where nothing answers."""
     try:
-        client = _client(visit)
+        client, context = _client(visit), _context(visit.settings)
     except OSError as error:
         name = error.filename or visit.settings.ca_file
         return failed(f"{name}: {error.strerror}", "name a file that is there and can be read", Exit.CONFIGURATION)
     try:
+        if context is not None:
+            if problem := _handshake(visit.settings, context):
+                advice = "check mqtt.tls, mqtt.port, mqtt.ca_file and the broker's certificate"
+                return failed(f"{visit.where}: TLS: {problem}", advice, Exit.UNREACHABLE)
+            client.tls_set_context(context)
         heard = _heard(client, visit)
-    except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", None) or error.reason or "TLS failed"
-        return failed(
-            f"{visit.where}: {reason}", "check mqtt.tls, mqtt.ca_file and the broker's certificate", Exit.UNREACHABLE
-        )
     except (OSError, ValueError) as error:
         return failed(f"{visit.where}: {getattr(error, 'strerror', None) or error}", away, Exit.UNREACHABLE)
     return _judged(visit, heard, away)
 
 
+def _context(settings: Settings) -> ssl.SSLContext | None:
+    """Raises OSError for a file that can't be read, or holds no certificate."""
+    return ssl.create_default_context(cafile=settings.ca_file) if settings.tls else None
+
+
+def _handshake(settings: Settings, context: ssl.SSLContext) -> str:
+    """Why TLS does not come about; empty where it does. Raises OSError where nothing answers. (paho leaves its socket open then.)"""
+    with socket.create_connection((settings.host, settings.port), timeout=ASK_SECONDS) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname=settings.host):
+                return ""
+        except ssl.SSLError as error:
+            return getattr(error, "verify_message", "") or error.reason or type(error).__name__
+        except OSError as error:
+            return error.strerror or str(error)
+
+
 def _client(visit: Visit) -> paho.Client:
-    """Not yet connected. Raises OSError for a file that can't be read, or holds no certificate."""
+    """Not yet connected. Raises OSError for a password file that can't be read."""
     settings = visit.settings
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.connect_timeout = ASK_SECONDS
     if visit.user is not None:
         password = settings.password_file.read_text(encoding="utf-8").strip() if settings.password_file else None
         client.username_pw_set(visit.user, password)
-    if settings.tls:
-        client.tls_set_context(ssl.create_default_context(cafile=settings.ca_file))
     return client
 
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bedside.doctor import database, redis
 from bedside.doctor.answers import address
 from bedside.doctor.findings import Finding, failed, not_applicable, ok, warning
-from bedside.doctor.running import ASK_SECONDS
+from bedside.doctor.running import ASK_SECONDS, at_once
 from bedside.doctor.subject import Subject
 from bedside.exits import Exit
 from bedside.hub_client import HubUnreachable, get
@@ -31,7 +32,7 @@ _ADVICE: Final = "let all machines follow the same time server: timedatectl set-
 
 def look(settings: HubSettings, _: Subject) -> Finding:
     asked = {"hub": _hub, "database": _database, "Redis": _redis}
-    answers = {name: ask(settings) for name, ask in asked.items()}
+    answers = at_once({name: partial(ask, settings) for name, ask in asked.items()}, seconds=ASK_SECONDS + 1)
     offsets = {name: offset for name, offset in answers.items() if offset is not None}
     if not offsets:
         return not_applicable("nobody answers with a time")

@@ -26,24 +26,31 @@ WRONG = [
     ("hub", "--prot", "1"),
     ("secrets",),
     ("simulate",),
+    ("simulate", "--state", "x", "--started", "noon"),
+    ("simulate", "--state", "x", "--started", "2026-11-25T10:00:00"),
     ("token",),
     ("token", "--role", "boss"),
     ("token", "--rol", "viewer"),
 ]
 WITHOUT = """
 import sys
-absent = sys.argv.pop(1)
+absent = sys.argv.pop(1).split(",")
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == absent:
-            raise ModuleNotFoundError(f"No module named {absent!r}", name=absent)
+        package = name.partition(".")[0]
+        if package in absent:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 sys.meta_path.insert(0, Absent())
 from bedside.main import main
 sys.exit(main(sys.argv[1:]))
 """
-"""Runs a command in an installation without a package."""
+"""Runs a command in an installation without some packages."""
+NOT_ON_A_GATEWAY = (
+    "hub,simulators,alembic,aiosqlite,fastapi,jwt,psycopg,redis,rich,sqlalchemy,starlette,uvicorn,websockets"
+)
+NOT_AT_A_HUB = "edge_agent,device_drivers,simulators,aiomqtt,bleak,bleak_retry_connector,bumble,dbus_fast,serial"
 
 
 def test_help_names_every_command_and_every_exit_code(capsys):
@@ -97,13 +104,53 @@ def test_the_version_is_told(capsys):
     ],
 )
 def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(absent, words, said):
-    command = [sys.executable, "-c", WITHOUT, absent, *words]
-    done = subprocess.run(
-        command, env=without_settings(), capture_output=True, text=True, timeout=WAIT_SECONDS, check=False
-    )
+    done = without(absent, *words)
     assert done.returncode == Exit.CONFIGURATION, done.stderr
     assert done.stderr.endswith(f"{said}\n")
     assert done.stderr.count("\n") == 1
+
+
+def without(absent: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", WITHOUT, absent, *words]
+    return subprocess.run(
+        command, env=without_settings(), capture_output=True, text=True, timeout=WAIT_SECONDS, check=False
+    )
+
+
+def test_a_gateways_commands_need_nothing_of_the_hubs(tmp_path):
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'gateway_id = "g"\nstate_dir = "{tmp_path}"\n[mqtt]\nport = 1\n')
+    for words, code in (
+        (("config", "check", "--gateway"), Exit.OK),
+        (("agent", "status", "--config"), Exit.UNREACHABLE),
+        (("doctor", "--gateway"), Exit.UNREACHABLE),
+    ):
+        done = without(NOT_ON_A_GATEWAY, *words, str(file))
+        assert (done.returncode, "needs" in done.stderr, "Traceback" in done.stderr) == (code, False, False), (
+            done.stderr
+        )
+
+
+def test_a_hubs_commands_need_nothing_of_the_gateways(tmp_path):
+    (tmp_path / "secret").write_text("Xq3X8fGz0LpVtR5yWb2Nc7Jd1Hs4Km9Ae6")
+    (tmp_path / "secret").chmod(0o600)
+    file = tmp_path / "hub.toml"
+    file.write_text(
+        f'database_url = "sqlite+aiosqlite:///{tmp_path}/r"\nredis_url = "redis://127.0.0.1:1"\nport = 1\n'
+        f'[mqtt]\nport = 1\n[auth]\nsecret_file = "{tmp_path}/secret"\n'
+    )
+    for words, code in ((("config", "check", "--hub"), Exit.OK), (("doctor", "--config"), Exit.UNREACHABLE)):
+        done = without(NOT_AT_A_HUB, *words, str(file))
+        assert (done.returncode, "needs" in done.stderr, "Traceback" in done.stderr) == (code, False, False), (
+            done.stderr
+        )
+    said = without(NOT_AT_A_HUB, "token", "--role", "viewer", "--state", str(tmp_path))
+    assert said.returncode == Exit.CONFIGURATION
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secret").rename(tmp_path / "secrets" / "jwt-secret")
+    assert without(NOT_AT_A_HUB, "token", "--role", "admin", "--state", str(tmp_path)).returncode == Exit.OK
+    refused = without(NOT_AT_A_HUB, "token", "--role", "viewer", "--state", str(tmp_path))
+    assert (refused.returncode, "--hospital: is needed" in refused.stderr) == (Exit.USAGE, True)
 
 
 def test_a_module_of_ours_that_is_missing_is_a_bug_and_not_hidden():

@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -24,23 +25,22 @@ SETTLED_SECONDS = 2.0
 @asynccontextmanager
 async def nurse(road: Road) -> AsyncIterator[None]:
     """Cuffs in turn measure, each time something that was never measured before; the DF8's finger changes as often."""
-    working = asyncio.create_task(_work(road), name="nurse")
-    try:
-        yield
-    finally:
-        working.cancel()
-        (outcome,) = await asyncio.gather(working, return_exceptions=True)
-        assert isinstance(outcome, asyncio.CancelledError), outcome
+    gone = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_work(road, gone), name="nurse")
+        try:
+            yield
+        finally:
+            gone.set()
 
 
-async def _work(road: Road) -> None:
-    cuffs = [
-        device["device_id"] for device in road.ready["devices"] if device["device_type"] == "blood_pressure_monitor"
-    ]
+async def _work(road: Road, gone: asyncio.Event) -> None:
+    cuffs = [name for name in sorted(road.spot_checks) if name.startswith("BP")]
     for turn, cuff in enumerate(itertools.cycle(cuffs)):
-        await road.order(
-            do="measure", device_id=cuff, systolic=100 + turn % 90, diastolic=60 + turn % 50, pulse_rate=40 + turn
-        )
+        if gone.is_set():
+            return
+        pressures = {"systolic": 100 + turn % 90, "diastolic": 60 + turn % 50}
+        await road.order(do="measure", device_id=cuff, **pressures, pulse_rate=40 + turn)
         await road.order(do="see", device_id="OX-103", spo2=80 + turn % 19, pulse_rate=50 + turn % 151)
         await asyncio.sleep(MEASURE_EVERY_SECONDS)
 
@@ -55,12 +55,27 @@ async def kill(road: Road, name: str) -> Process:
     return after
 
 
+@contextmanager
+def nobody_commits(road: Road) -> Iterator[None]:
+    """Another process holds the record's write lock."""
+    with closing(sqlite3.connect(road.layout.record, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("ROLLBACK")
+
+
+def is_connected(road: Road, since: datetime) -> bool:
+    """Whether an agent that reported after `since` is at the broker."""
+    report = status.read(road.layout.gateway_state)
+    return report is not None and report.at >= since and report.mqtt.connected
+
+
 async def recovered(road: Road) -> None:
     """Wait until a cuff's reading that was made after now is recorded, the hub says that it is ready, and the outbox is all but empty."""
     now = datetime.now(UTC)
     await eventually(lambda: _is_ready(road), seconds=RECOVERY_SECONDS)
     await eventually(lambda: _has_cuff_reading(road, now), seconds=RECOVERY_SECONDS)
-    await eventually(lambda: _outbox_flows(road), seconds=RECOVERY_SECONDS)
+    await eventually(lambda: is_connected(road, now) and _outbox_flows(road), seconds=RECOVERY_SECONDS)
 
 
 async def so_many_more_made(road: Road, count: int) -> None:
@@ -100,6 +115,4 @@ def _has_cuff_reading(road: Road, since: datetime) -> bool:
 
 def _outbox_flows(road: Road) -> bool:
     report = status.read(road.layout.gateway_state)
-    if report is None or not status.is_current(report, datetime.now(UTC)) or not report.mqtt.connected:
-        return False
-    return (report.outbox.oldest_unsent_seconds or 0) < SETTLED_SECONDS
+    return report is not None and (report.outbox.oldest_unsent_seconds or 0) < SETTLED_SECONDS

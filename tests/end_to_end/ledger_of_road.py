@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.agent import OUTBOX_FILE
-from edge_agent.outbox.schema import SEQUENCE_BITS
+from edge_agent.outbox.schema import SEQUENCE_BITS, SEQUENCE_MASK
 from edge_agent.outbox.states import EntryState
 from simulators.ledger import Gap, Made, Recorded, Verdict, compare, read
 from simulators.ward import LEDGER
@@ -132,7 +132,24 @@ def verdict_of(road: Road, record: RecordSeen, gaps: list[Gap], *, until: dateti
     return compare(made, heard, rows, [*gaps, Gap(since=until, until=datetime.max.replace(tzinfo=UTC))])
 
 
-def in_hand(road: Road, record: RecordSeen, *, until: datetime) -> list[Made]:
+def wrongly_acknowledged(road: Road) -> list[str]:
+    """Entries that the gateway believes recorded, and that are not (property P2 of the delivery protocol)."""
+    with closing(_open(road.layout.gateway_state / OUTBOX_FILE)) as database:
+        believed = database.execute(
+            "SELECT name, id & ? FROM entries JOIN epochs ON number = id >> ? WHERE state = ?",
+            (SEQUENCE_MASK, SEQUENCE_BITS, EntryState.ACKNOWLEDGED),
+        ).fetchall()
+    with closing(_open(road.layout.record)) as database:
+        fates = dict(database.execute("SELECT outbox_epoch, committed FROM outbox_fates").fetchall())
+    committed = {epoch: msgspec.json.decode(ranges) for epoch, ranges in fates.items()}
+    return [
+        f"{sequence} of {epoch}"
+        for epoch, sequence in believed
+        if not any(first <= sequence <= last for first, last in committed.get(epoch, []))
+    ]
+
+
+def in_hand_of(road: Road, record: RecordSeen, *, until: datetime) -> list[Made]:
     """What cuffs and thermometers were heard to say to a gateway that died before its outbox had it: in a declared gap, and few."""
     bare = verdict_of(road, record, [], until=until).lost
     return [entry for entry in bare if entry.device_id in road.spot_checks]

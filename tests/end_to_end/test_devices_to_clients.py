@@ -12,12 +12,18 @@ from vitals.rooms import AUTO_SUBSCRIPTIONS
 pytestmark = pytest.mark.slow
 
 CUFF, OXIMETER, THERMOMETER = "blood_pressure_monitor", "pulse_oximeter", "thermometer"
-KINDS = {
-    CUFF: ({"do": "measure", "systolic": 123, "diastolic": 77}, {"blood_pressure": {"systolic": 123, "diastolic": 77}}),
-    OXIMETER: ({"do": "see", "spo2": 93, "pulse_rate": 77}, {"spo2": 93, "heart_rate": 77}),
-    THERMOMETER: ({"do": "measure", "temperature": 38.4}, {"temperature": 38.4}),
-}
-"""What the ward is told, and what clients are to see of it."""
+KINDS = (CUFF, OXIMETER, THERMOMETER)
+
+
+def told(device_type: str, more: int) -> tuple[dict, dict]:
+    """What the ward is told, and what clients are to see of it. `more` tells measurements apart: one cuff's, of one second, with equal
+    numbers are one to the hub, as if it had been resent."""
+    if device_type == CUFF:
+        pressure = {"systolic": 123 + more, "diastolic": 77}
+        return {"do": "measure", **pressure}, {"blood_pressure": pressure}
+    if device_type == THERMOMETER:
+        return {"do": "measure", "temperature": 38.4 + more}, {"temperature": 38.4 + more}
+    return {"do": "see", "spo2": 93 + more, "pulse_rate": 77}, {"spo2": 93 + more, "heart_rate": 77}
 
 
 async def tell(road: Road, device: dict, order: dict) -> None:
@@ -26,7 +32,7 @@ async def tell(road: Road, device: dict, order: dict) -> None:
 
 @pytest.mark.parametrize("device_type", KINDS)
 async def test_a_reading_reaches_a_websocket_client(road: Road, device_type: str):
-    device, (order, expected) = road.device(device_type), KINDS[device_type]
+    device, (order, expected) = road.device(device_type), told(device_type, 0)
     patient = device["patient_id"]
     rooms = len(AUTO_SUBSCRIPTIONS["patient"])
     async with asyncio.timeout(WAIT_SECONDS), watched(road, f"patient/{patient}", rooms=rooms) as socket:
@@ -47,7 +53,7 @@ async def test_a_reading_reaches_a_websocket_client(road: Road, device_type: str
 
 @pytest.mark.parametrize("device_type", KINDS)
 async def test_a_reading_reaches_an_sse_client(road: Road, device_type: str):
-    device, (order, expected) = road.device(device_type), KINDS[device_type]
+    device, (order, expected) = road.device(device_type), told(device_type, 1)
     async with asyncio.timeout(WAIT_SECONDS), streamed(road, f"patient/{device['patient_id']}") as events:
         await tell(road, device, order)
         while not has((event := await events.next()).data, expected):
@@ -60,7 +66,7 @@ async def test_a_reading_reaches_an_sse_client(road: Road, device_type: str):
 
 @pytest.mark.parametrize("device_type", KINDS)
 async def test_a_reading_reaches_the_devices_own_stream(road: Road, device_type: str):
-    device, (order, _) = road.device(device_type), KINDS[device_type]
+    device, (order, _) = road.device(device_type), told(device_type, 0)
     path = f"device/{device_type}/{device['device_id']}"
     async with asyncio.timeout(WAIT_SECONDS), streamed(road, path) as events:
         await tell(road, device, order)

@@ -2,6 +2,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,8 @@ def test_one_bad_entry_keeps_its_sequence_and_spoils_no_other():
         (b'{"v":1}', "malformed"),
         (b'{"v":2,"gateway":"gw"}', "unknown_version"),
         (b"[" * 100_000, "malformed"),
+        (b'{"v":1,"x":' + b"[" * 100_000, "malformed"),
+        (b'{"v":1,"gateway":"\xff\xfe"}', "malformed"),
         (b" " * (envelope.MAX_PAYLOAD_BYTES + 1), "oversized"),
     ],
 )
@@ -95,6 +98,18 @@ def test_what_is_no_batch_is_refused_with_a_stable_reason(payload, reason):
     with pytest.raises(InvalidEnvelope) as refusal:
         envelope.decode_batch(payload)
     assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"status": "x" * 101}, {"reason": "a\x00b"}, {"faults": ["a\n"]}, {"faults": ["f"] * 33}, {"battery_percent": -1}],
+)
+def test_a_device_says_short_words_without_control_characters(changed):
+    event = DeviceEvent(kind=DeviceEventKind.STATUS, device=OXIMETER, at=NOON)
+    document = msgspec.to_builtins(DeviceEventEntry(sequence=1, event=event))
+    document["event"] |= changed
+    with pytest.raises(InvalidEnvelope):
+        envelope.decode_entry(msgspec.Raw(envelope.encode(document)))
 
 
 def test_a_batch_has_a_bounded_number_of_entries():

@@ -3,9 +3,16 @@
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from bedside.doctor.broker import ASK_SECONDS, Visit, ask
 from bedside.doctor.findings import Finding, Outcome
@@ -50,6 +57,42 @@ def deaf_to_the_hub(tmp_path: Path) -> Iterator[Mosquitto]:
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A broker that speaks TLS with a certificate of its own; its port and the certificate."""
+    folder = tmp_path / "secured"
+    service = mosquitto(folder, users={"hub": HUB_PASSWORD})
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    _certify(certificate, key)
+    configuration = folder / "mosquitto.conf"
+    secured = f"certfile {certificate}\nkeyfile {key}\n"
+    configuration.write_text(configuration.read_text().replace("password_file", f"{secured}password_file", 1))
+    service.start()
+    yield service.port, certificate
+    service.stop()
+
+
+def _certify(certificate: Path, key: Path) -> None:
+    """A certificate for 127.0.0.1 that vouches for itself, good for a day."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a broker of a test")])
+    private, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 async def test_the_hub_is_let_in_and_hears_which_gateways_there_are(guest, mosquitto_server):
@@ -114,6 +157,13 @@ def test_a_broker_that_stands_still_is_given_up(guest, silent_port):
 def test_tls_with_a_broker_that_has_none_is_told_as_that(guest, mosquitto_server):
     found = guest.asks(mosquitto_server.port, tls=True)
     assert (found.code, "check mqtt.tls" in found.advice) == (Exit.UNREACHABLE, True)
+
+
+def test_a_broker_whose_certificate_nobody_vouches_for_is_told_as_that(guest, secured):
+    port, authority = secured
+    found = guest.asks(port, tls=True)
+    assert (found.code, "TLS: self-signed certificate" in found.found) == (Exit.UNREACHABLE, True)
+    assert guest.asks(port, tls=True, ca_file=authority).outcome is Outcome.OK
 
 
 def test_files_that_are_not_there_are_the_configurations_fault(guest, mosquitto_server, tmp_path):

@@ -1,9 +1,27 @@
 """Clocks: what is near enough, what is warned of, what has failed."""
 
+from pathlib import Path
+
 import pytest
 
-from bedside.doctor.clocks import judged
+from bedside.doctor.clocks import judged, look
 from bedside.doctor.findings import Outcome
+from bedside.doctor.subject import Subject
+from hub.settings import AuthSettings, HubSettings
+from tests.support.net import free_port
+
+
+@pytest.mark.slow
+def test_servers_on_this_machine_agree_with_it(postgres_url, redis_server):
+    """The hub doesn't answer and is left out."""
+    settings = HubSettings(
+        database_url=postgres_url,
+        redis_url=redis_server.url,
+        auth=AuthSettings(secret_file=Path("x")),
+        port=free_port(),
+    )
+    found = look(settings, Subject())
+    assert (found.outcome, found.found) == (Outcome.OK, "this machine, database, Redis agree within 0.1 s")
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,17 @@ async def test_the_sound_test_events_are_sound(hub: WholeHub, event: EventName):
     """The test above would find little if all its requests were refused for one and the same reason."""
     answer = await hub.post("/realtime/test/publish", _of_one_event(event), "admin", hospitals=["*"])
     assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/devices/blood_pressure_monitor/cuff-1/data?since=2026-01-01T00:00:00",
+        "/devices/blood_pressure_monitor/cuff-1/data?limit=0",
+        f"/realtime/history/patient:{PATIENT}?epoch=e&offset=-1",
+        f"/realtime/history/patient:{PATIENT}?epoch=e&offset=99999999999999999999",
+        f"/realtime/history/patient:{PATIENT}?epoch=e",
+    ],
+)
+async def test_a_query_that_means_nothing_is_refused(hub: WholeHub, path: str):
+    assert (await hub.get(path)).status_code == 422

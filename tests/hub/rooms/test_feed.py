@@ -121,6 +121,22 @@ async def test_a_lost_last_message_is_found_by_the_check_of_the_top(rooms: Rooms
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_new_epoch_in_which_nothing_has_happened_is_found_by_the_check_of_the_top(rooms: Rooms):
+    """Delivery rule 24: the check compares the epoch too; its offset is lower than the watcher's."""
+    following = _feed(rooms, top_check_seconds=0.1)
+    task = asyncio.create_task(following.run())
+    await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
+    await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)
+    watcher = await join(following, ROOM)
+    await publish(rooms, 1, 2)
+    assert await watcher.numbers(2) == [(1, 1), (2, 2)]
+    await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e2", from_n=7)
+    gap, position = await watcher.next()
+    assert (gap.top.epoch, position) == ("e2", Position(epoch="e2", offset=0))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_what_the_stream_has_no_more_is_told_as_a_gap(rooms: Rooms, feed: Feed[Message]):
     watcher = await join(feed, ROOM)
     await publish(rooms, 1)
@@ -148,12 +164,13 @@ async def test_a_straggler_of_an_old_epoch_changes_nothing(rooms: Rooms, feed: F
     watcher = await join(feed, ROOM)
     await publish(rooms, 1)
     (entry,) = await rooms.client.xrange(room_key(ROOM))
-    await rooms.client.publish(room_key(ROOM), b"1\ne0\n2\n2\n" + entry[1][b"m"])
+    await rooms.client.publish(room_key(ROOM), b"1\ne0\n2\n9\n" + entry[1][b"m"])
     await publish(rooms, 2)
     assert await watcher.numbers(2) == [(1, 1), (2, 2)]
 
 
 async def test_a_new_epoch_is_a_gap_and_then_all_that_it_has(rooms: Rooms, feed: Feed[Message]):
+    """Delivery rule 24: epoch first, then offset."""
     watcher = await join(feed, ROOM)
     await publish(rooms, 1)
     await rooms.client.delete(state_key(HOSPITAL))

@@ -109,6 +109,7 @@ async def test_a_lost_key_begins_a_new_stream_epoch_and_forgets_old_history(room
 
 
 async def test_what_an_earlier_epoch_left_in_a_room_is_never_read(rooms: Rooms):
+    """Delivery rule 17: a room's top is in the hospital's hash, whatever its Stream holds."""
     await rooms.publish(fence(), [publication(1), publication(2)], new_epoch="e1")
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e2", from_n=5)
     outcome = await rooms.read(ROOM, Position(epoch="e2", offset=0))
@@ -227,6 +228,7 @@ async def test_history_older_than_its_time_is_cut_as_new_messages_come(redis_ser
 
 
 async def test_a_history_that_expired_whole_is_a_gap(rooms: Rooms):
+    """Delivery rule 17: the offsets outlive the Stream."""
     await rooms.publish(fence(), [publication(1), publication(2)], new_epoch="e1")
     await rooms.client.delete(room_key(ROOM))
     outcome = await rooms.read(ROOM, Position(epoch="e1", offset=0))
