@@ -1,8 +1,8 @@
 """One room to five hundred clients, by WebSocket and server-sent events, through the real hub, beside simpler servers.
 
 What counts is the server's CPU a delivered message: the clients' core carries broker, Redis and five hundred checking clients, and
-would otherwise limit the figure. Publishing itself (MQTT, record, Redis) is measured on a bed that nobody watches, in the same round,
-and taken off to get what delivery alone costs.
+would otherwise limit the figure. Publishing itself (MQTT, record, Redis) is measured on a bed that nobody watches, in turn with the
+watched one, and taken off to get what delivery alone costs.
 """
 
 import tempfile

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ def _numbers(words: str) -> Iterator[int]:
         yield from range(int(first), int(last or first) + 1)
 
 
+@cache
 def rules_kept() -> dict[int, set[str]]:
     """Of each rule, the modules and scripts that name it."""
     sources = [path for name in PACKAGES for kind in ("*.py", "*.lua") for path in (CHECKOUT / name).rglob(kind)]
     return _by_rule((path, rules_in(path.read_text(encoding="utf-8"))) for path in sources)
 
 
+@cache
 def rules_tested() -> dict[int, set[str]]:
     """Of each rule, the test modules in which a test's own docstring names it."""
     return _by_rule((path, _named_by_tests(path)) for path in (CHECKOUT / "tests").rglob("test_*.py"))

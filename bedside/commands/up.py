@@ -64,8 +64,8 @@ async def _until_signalled(wish: Wish, tell: Callable[[Running], None]) -> None:
         signals += 1
         if signals > 1:
             os._exit(Exit.FAILED)
-        _say("stopping")
         running.cancel()
+        _say("stopping")  # last: where nobody reads it any more it raises
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -22,6 +22,10 @@ TYPE: Final = "JWT"
 MIN_SECRET_BYTES: Final = 32
 ALL: Final = "*"
 _ID: Final = "[A-Za-z0-9_.-]{1,64}"
+Subject: TypeAlias = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\Z")
+]
+"""Who is calling, as it goes to the record beside what they did."""
 ScopeName: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^(\*|{_ID})\Z")]
 WardName: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^(\*|{_ID}:{_ID})\Z")]
 REQUIRED: Final = ("exp", "iat", "aud", "iss", "sub", "jti")
@@ -43,7 +47,7 @@ class InvalidToken(Unauthenticated):
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What a believed token says. `wards` are `hospital_id:ward_id`; `"*"` in a scope means all, and only for admins."""
 
-    sub: str
+    sub: Subject
     jti: str
     iss: str
     aud: str

@@ -48,8 +48,9 @@ async def test_what_is_written_is_read_back(tmp_path: Path):
 
 
 async def test_it_holds_no_values_of_readings(tmp_path: Path):
-    status.write(await report_of(tmp_path), tmp_path)
-    text = (tmp_path / status.FILE_NAME).read_text()
+    report = await report_of(tmp_path)
+    status.write(report, tmp_path)
+    text = (tmp_path / status.FILE_NAME).read_text().replace(report.outbox.epoch, "")  # random: it may hold any digits
     assert "spo2" not in text
     assert "97" not in text
 

@@ -55,6 +55,13 @@ async def kill(road: Road, name: str) -> Process:
     return after
 
 
+def component(road: Road, name: str) -> Process:
+    """A component that runs."""
+    found = road.component(name)
+    assert found is not None, f"{name} does not run"
+    return found
+
+
 @contextmanager
 def nobody_commits(road: Road) -> Iterator[None]:
     """Another process holds the record's write lock."""
@@ -73,7 +80,7 @@ def is_connected(road: Road, since: datetime) -> bool:
 async def recovered(road: Road) -> None:
     """Wait until a cuff's reading that was made after now is recorded, the hub says that it is ready, and the outbox is all but empty."""
     now = datetime.now(UTC)
-    await eventually(lambda: _is_ready(road), seconds=RECOVERY_SECONDS)
+    await eventually(lambda: is_ready(road), seconds=RECOVERY_SECONDS)
     await eventually(lambda: _has_cuff_reading(road, now), seconds=RECOVERY_SECONDS)
     await eventually(lambda: is_connected(road, now) and _outbox_flows(road), seconds=RECOVERY_SECONDS)
 
@@ -101,12 +108,25 @@ def _kept(road: Road, end: datetime) -> list[Made]:
     return [entry for entry in made if entry.at < end and entry.device_id in spot_checks and entry.entry not in heard]
 
 
-async def _is_ready(road: Road) -> bool:
+async def is_ready(road: Road) -> bool:
+    """Whether the hub answers that all it needs answers."""
+    return await _checks(road) == {}
+
+
+async def failing_checks(road: Road) -> dict[str, str] | None:
+    """What the hub says that it lacks; None where it lacks nothing or does not answer."""
+    return await _checks(road) or None
+
+
+async def _checks(road: Road) -> dict[str, str] | None:
     async with httpx.AsyncClient(base_url=road.hub) as client:
         try:
-            return (await client.get("/health/ready")).status_code == 200
+            answer = await client.get("/health/ready")
         except httpx.TransportError:
-            return False
+            return None
+    failing = {name: said for name, said in answer.json()["checks"].items() if said != "ok"}
+    assert (answer.status_code == 200) is not bool(failing)
+    return failing
 
 
 def _has_cuff_reading(road: Road, since: datetime) -> bool:

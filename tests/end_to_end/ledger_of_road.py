@@ -16,13 +16,13 @@ import msgspec
 from edge_agent.agent import OUTBOX_FILE
 from edge_agent.outbox.schema import SEQUENCE_BITS, SEQUENCE_MASK
 from edge_agent.outbox.states import EntryState
-from simulators.ledger import Gap, Made, Recorded, Verdict, compare, read
+from simulators.ledger import Gap, Recorded, Verdict, compare, read
 from simulators.ward import LEDGER
 from tests.end_to_end.road import Road
 from vitals.parameters import Parameter
 from vitals.readings import Value
 
-UNCOMMITTED = timedelta(seconds=0.5)
+UNCOMMITTED = timedelta(seconds=1)
 """What a killed gateway had in hand: heard, and not yet committed in its outbox. A reading exists from that commit on."""
 HIGH = {Parameter.SYSTOLIC: 140, Parameter.DIASTOLIC: 90}
 """The guide's rule."""
@@ -100,16 +100,23 @@ def record_of(road: Road) -> RecordSeen:
         )
 
 
-def gaps_of(road: Road) -> list[Gap]:
-    """Between two lives of the gateway, by its own outbox: from its last entry, less what it had in hand, to the next life's first."""
+def lives_of(road: Road) -> list[tuple[datetime, datetime]]:
+    """The gateway's lives, by its own outbox: when it committed the first and the last entry of each."""
     with closing(_open(road.layout.gateway_state / OUTBOX_FILE)) as database:
         lives = database.execute(
             "SELECT min(committed), max(committed) FROM entries GROUP BY id >> ? ORDER BY min(id)", (SEQUENCE_BITS,)
         ).fetchall()
-    return [
-        Gap(since=_at(last) - UNCOMMITTED, until=_at(first) + UNCOMMITTED)
-        for (_, last), (first, _) in itertools.pairwise(lives)
-    ]
+    return [(_at(first), _at(last)) for first, last in lives]
+
+
+def gaps_of(road: Road) -> list[Gap]:
+    """What a killed gateway had in hand, of every device; and of serial lines, which have no memory, what was said until its next life."""
+    gaps = []
+    for (_, died), (born, _) in itertools.pairwise(lives_of(road)):
+        gaps.append(Gap(since=died - UNCOMMITTED, until=died + UNCOMMITTED))
+        lines = (device["device_id"] for device in road.ready["devices"] if device["transport"] == "serial")
+        gaps += [Gap(since=died, until=born + UNCOMMITTED, device_id=line) for line in lines]
+    return gaps
 
 
 def unsent(road: Road, end: datetime) -> int:
@@ -147,12 +154,6 @@ def wrongly_acknowledged(road: Road) -> list[str]:
         for epoch, sequence in believed
         if not any(first <= sequence <= last for first, last in committed.get(epoch, []))
     ]
-
-
-def in_hand_of(road: Road, record: RecordSeen, *, until: datetime) -> list[Made]:
-    """What cuffs and thermometers were heard to say to a gateway that died before its outbox had it: in a declared gap, and few."""
-    bare = verdict_of(road, record, [], until=until).lost
-    return [entry for entry in bare if entry.device_id in road.spot_checks]
 
 
 def repeated_effects(record: RecordSeen) -> list[str]:

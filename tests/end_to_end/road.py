@@ -92,7 +92,7 @@ def spawn(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
     """A `bedside` command in a session of its own, as from a terminal of its own; what it says on standard error goes to `log`."""
     command = [sys.executable, "-m", "bedside", *arguments]
     with log.open("wb") as errors:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, start_new_session=True, bufsize=0)
 
 
 def start_road(folder: Path, *, port: int | None = None) -> Road:
@@ -125,10 +125,10 @@ def stop_road(road: Road) -> None:
     assert road.process.returncode == 0, road.log.read_text()[-4000:]
 
 
-def ended(process: subprocess.Popen[bytes]) -> None:
-    """Wait for its end, as long as an interrupt may take; one that takes longer is killed, and fails the test."""
+def ended(process: subprocess.Popen[bytes]) -> bytes:
+    """Wait for its end, as long as an interrupt may take; what else it said. One that takes longer is killed, and fails the test."""
     try:
-        process.communicate(timeout=STOP_SECONDS)
+        return process.communicate(timeout=STOP_SECONDS)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

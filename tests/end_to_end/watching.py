@@ -97,17 +97,31 @@ class Watcher:
         self.connections = 0
         self.faults: list[str] = []
         self._road = road
+        self._may_connect = asyncio.Event()
+        self._may_connect.set()
+        self._socket: websockets.ClientConnection | None = None
 
     @property
     def stands(self) -> bool:
         """Whether every room was subscribed to at least once."""
         return all(room.first_n is not None for room in self.rooms.values())
 
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Its network is gone for a while."""
+        self._may_connect.clear()
+        if self._socket is not None:
+            await self._socket.close()
+        yield
+        self._may_connect.set()
+
     async def run(self) -> None:
         while True:
+            await self._may_connect.wait()
             try:
                 async with websockets.connect(f"{self._road.live}/ws?token={self._road.token}") as socket:
                     self.connections += 1
+                    self._socket = socket
                     await self._follow(socket)
             except (OSError, TimeoutError, WebSocketException):
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import bedside.commands.doctor  # noqa: F401 - its help names the usual files, which are others below
 from bedside.doctor import subject as subjects
 from bedside.doctor.checks import checks
 from bedside.doctor.running import run

@@ -149,7 +149,7 @@ def quoted(part: str) -> str:
 
 
 @settings(
-    max_examples=500,
+    max_examples=250,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -166,22 +166,15 @@ async def test_no_request_makes_the_hub_fail(hub: WholeHub, caplog: pytest.LogCa
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-@pytest.mark.parametrize("event", EventName)
-async def test_the_sound_test_events_are_sound(hub: WholeHub, event: EventName):
+async def test_the_sound_test_events_are_sound(hub: WholeHub):
     """The test above would find little if all its requests were refused for one and the same reason."""
-    answer = await hub.post("/realtime/test/publish", _of_one_event(event), "admin", hospitals=["*"])
-    assert answer.status_code == 200, answer.text
+    for event in EventName:
+        answer = await hub.post("/realtime/test/publish", _of_one_event(event), "admin", hospitals=["*"])
+        assert answer.status_code == 200, (event, answer.text)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/devices/blood_pressure_monitor/cuff-1/data?since=2026-01-01T00:00:00",
-        "/devices/blood_pressure_monitor/cuff-1/data?limit=0",
-        f"/realtime/history/patient:{PATIENT}?epoch=e&offset=-1",
-        f"/realtime/history/patient:{PATIENT}?epoch=e&offset=99999999999999999999",
-        f"/realtime/history/patient:{PATIENT}?epoch=e",
-    ],
-)
-async def test_a_query_that_means_nothing_is_refused(hub: WholeHub, path: str):
-    assert (await hub.get(path)).status_code == 422
+async def test_a_query_that_means_nothing_is_refused(hub: WholeHub):
+    data, history = "/devices/blood_pressure_monitor/cuff-1/data", f"/realtime/history/patient:{PATIENT}"
+    queries = [f"{data}?since=2026-01-01T00:00:00", f"{data}?until=soon", f"{data}?limit=0", f"{history}?epoch=e"]
+    queries += [f"{history}?epoch=e&offset=-1", f"{history}?epoch=e&offset={10**20}", f"{history}?limit=1001"]
+    assert {query: (await hub.get(query)).status_code for query in queries} == dict.fromkeys(queries, 422)
