@@ -4,13 +4,14 @@ Driver errors are translated here and nowhere else: callers see RecordUnavailabl
 stand in no error and no log.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, event, func, literal_column, make_url, select, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, MissingGreenlet, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hub.errors import ConfigurationError, RecordUnavailable
@@ -128,6 +129,13 @@ def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def invalidated(connection: Any, record: object, error: object) -> None:  # noqa: ANN401 - the driver has no types
+        # Who is cancelled within a statement would else leave its transaction open, and the file locked, until Python happens
+        # to collect the garbage: SQLite closes a connection only with its last statement.
+        with suppress(MissingGreenlet, sqlite3.Error, ValueError):
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Any) -> None:  # noqa: ANN401 - the driver has no types

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
@@ -166,6 +167,28 @@ async def test_a_cancelled_block_changes_nothing_and_the_next_one_goes_on(record
     async with record.engine.writing() as connection:
         await add_hospital(connection, "h2")
     assert await hospital_count(record.engine) == 1
+
+
+async def test_writers_that_are_cancelled_at_any_instant_leave_nothing_locked(sqlite_url: str):
+    """Also while what they raised is still referred to: one lock that stays is the end of all writing."""
+    record, chance, raised = await Record.open(sqlite_url, clock=None), Random(1), []
+
+    async def write() -> None:
+        while True:
+            async with record.engine.writing() as connection:
+                value = (await connection.execute(select(record_meta.c.record_epoch))).scalar_one()
+                await connection.execute(update(record_meta).values(record_epoch=value + 1))
+
+    for _ in range(60):
+        writers = [asyncio.create_task(write()) for _ in range(2)]
+        await asyncio.wait(writers, timeout=chance.uniform(0, 0.02))
+        for writer in writers:
+            writer.cancel()
+        raised += await asyncio.gather(*writers, return_exceptions=True)
+        async with asyncio.timeout(2), record.engine.writing() as connection:
+            await connection.execute(update(record_meta).values(record_epoch=1))
+    assert {type(error) for error in raised} == {asyncio.CancelledError}
+    await record.close()
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM no_such_table", "no SQL at all"])
