@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -77,7 +78,7 @@ class Sent:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """Everything that runs."""
+    """Everything that runs. `copy` is the database of the baseline, up to the hub's row `copied`."""
 
     folder: Path
     cores: Cores
@@ -85,6 +86,8 @@ class Bench:
     gateway: Gateway
     results: Results
     alone: RunningBroker
+    copy: sqlite3.Connection
+    copied: int = 0
 
     def run_round(self, readings: int) -> Round:
         """Every contender once. Raises BenchFailed where record or rooms are not as they must be."""
@@ -98,7 +101,7 @@ class Bench:
             flat_out=flat_out,
             reached=reached,
             mosquitto=self._mosquitto_alone(sent),
-            sqlite=self._sqlite_alone(sent.epoch),
+            sqlite=self._sqlite_alone(readings),
             decoding=self._decoding_alone(sent),
         )
 
@@ -153,15 +156,14 @@ class Bench:
             send_all(gateway, sent, window=FLAT_OUT * BATCH)
             return Cost(cpu=cpu_seconds(pid_of(subscriber)) - cpu, wall=time.perf_counter() - began)
 
-    def _sqlite_alone(self, epoch: str) -> Cost:
-        rows = self.results.rows(epoch)
-        path = self.folder / f"{epoch}.db"
-        schema = sqlite.schema_of(self.stack.record)
-        with closing(sqlite.empty_database(path, schema)) as connection, _measured(self.cores) as cost:
-            sqlite.insert_all(connection, rows)
-        for file in self.folder.glob(f"{epoch}.db*"):
-            file.unlink()
-        return cost()
+    def _sqlite_alone(self, readings: int) -> Cost:
+        """All rows that the hub has written since the last time, into a database that grows as the hub's does; for `readings` of them."""
+        rows = self.results.rows_after(self.copied)
+        self.copied = rows[-1][0]
+        with _measured(self.cores) as cost:
+            sqlite.insert_all(self.copy, rows)
+        share = readings / len(rows)
+        return Cost(cpu=cost().cpu * share, wall=cost().wall * share)
 
     def _decoding_alone(self, sent: Sent) -> Cost:
         with _measured(self.cores) as cost:
@@ -197,6 +199,7 @@ def opened(folder: Path, cores: Cores) -> Iterator[Bench]:
         running_broker(folder / "alone") as alone,
         connected_gateway(stack.broker, stack.passwords[GATEWAY]) as gateway,
         closing(Results(stack)) as results,
+        closing(sqlite.empty_database(folder / "copy.db", sqlite.schema_of(stack.record))) as copy,
     ):
         gateway.introduce()
-        yield Bench(folder=folder, cores=cores, stack=stack, gateway=gateway, results=results, alone=alone)
+        yield Bench(folder=folder, cores=cores, stack=stack, gateway=gateway, results=results, alone=alone, copy=copy)

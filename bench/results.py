@@ -54,9 +54,9 @@ class Results:
         """Return when the rooms have all messages up to `n`. Raises BenchFailed after ROOMS_SECONDS."""
         wait_until(lambda: self._rooms_n() >= n, f"rooms at N={n}", seconds=ROOMS_SECONDS)
 
-    def rows(self, epoch: str) -> list[tuple[Any, ...]]:
-        """All columns of the readings of an outbox epoch."""
-        return self._asked("SELECT * FROM readings WHERE outbox_epoch = ? ORDER BY reading_id", epoch)
+    def rows_after(self, reading_id: int) -> list[tuple[Any, ...]]:
+        """All columns of the readings after one, in order; the first column is `reading_id`."""
+        return self._asked("SELECT * FROM readings WHERE reading_id > ? ORDER BY reading_id", reading_id)
 
     def check_record(self, epoch: str, readings: int) -> None:
         """Raises BenchFailed where the record does not hold exactly these readings, each once, each with its two messages."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.ingest.counters import Counters
@@ -149,23 +149,35 @@ async def _is_resent(transaction: Transaction, reading: Reading) -> bool:
     return False
 
 
-_SAME_MEASUREMENT: Final = select(readings.c.raw).where(
-    readings.c.device_type == bindparam("type"),
-    readings.c.device_id == bindparam("id"),
-    readings.c.data_type == bindparam("kind"),
-    readings.c.device_time.is_not_distinct_from(bindparam("time")),
-    readings.c.record_number.is_not_distinct_from(bindparam("record")),
-)
+def _same_measurement(*, timed: bool, numbered: bool) -> Select[bytes]:
+    """Readings with the same device time and record number, or as well without; each form has an index to go by."""
+    time, number = readings.c.device_time, readings.c.record_number
+    return select(readings.c.raw).where(
+        readings.c.device_type == bindparam("type"),
+        readings.c.device_id == bindparam("id"),
+        readings.c.data_type == bindparam("kind"),
+        time == bindparam("time") if timed else time.is_(None),
+        number == bindparam("number") if numbered else number.is_(None),
+    )
+
+
+_SAME_MEASUREMENT: Final = {
+    (timed, numbered): _same_measurement(timed=timed, numbered=numbered)
+    for timed, numbered in ((True, True), (True, False), (False, True))
+}
 """Made once: building it for each reading cost as much as asking."""
 
 
 async def _is_recorded(connection: AsyncConnection, reading: Reading) -> bool:
-    identity = {
+    identity: dict[str, str | int] = {
         "type": reading.device.device_type.value,
         "id": reading.device.device_id,
         "kind": reading.data_type.value,
-        "time": reading.device_time.isoformat() if reading.device_time else None,
-        "record": reading.record,
     }
-    found = await connection.execute(_SAME_MEASUREMENT, identity)
+    if reading.device_time is not None:
+        identity["time"] = reading.device_time.isoformat()
+    if reading.record is not None:
+        identity["number"] = reading.record
+    same = _SAME_MEASUREMENT[reading.device_time is not None, reading.record is not None]
+    found = await connection.execute(same, identity)
     return any(raw == reading.raw for raw in found.scalars())

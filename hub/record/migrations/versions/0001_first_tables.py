@@ -126,7 +126,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("readings", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_readings_device_type_device_id_device_time", ["device_type", "device_id", "device_time"], unique=False
+            "ix_readings_device_type_device_id_device_time",
+            ["device_type", "device_id", "device_time"],
+            unique=False,
+            sqlite_where=sa.text("device_time IS NOT NULL"),
+            postgresql_where=sa.text("device_time IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_readings_device_type_device_id_measured", ["device_type", "device_id", "measured"], unique=False
