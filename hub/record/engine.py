@@ -4,7 +4,9 @@ Driver errors are translated here and nowhere else: callers see RecordUnavailabl
 stand in no error and no log.
 """
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,14 +15,17 @@ from typing import Any, Final
 from sqlalchemy import URL, event, func, literal_column, make_url, select, text
 from sqlalchemy.exc import DBAPIError, MissingGreenlet, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from hub.errors import ConfigurationError, RecordUnavailable
 
+BUSY_SECONDS: Final = 5
+_LOOK_AGAIN_SECONDS: Final = 0.01
 _SQLITE_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
     "PRAGMA journal_size_limit=67108864",
 )
 _POSTGRES_TIMEOUTS: Final = (
@@ -127,7 +132,7 @@ def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         cursor = connection.cursor()
         for pragma in _SQLITE_PRAGMAS:
-            cursor.execute(pragma)
+            _set(cursor, pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "invalidate")
@@ -142,3 +147,17 @@ def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _set(cursor: Any, pragma: str) -> None:  # noqa: ANN401 - the driver has no types
+    """Set it, also while others make the file: for the change to WAL SQLite does not wait by itself, whatever `busy_timeout` says."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(_LOOK_AGAIN_SECONDS))
+        else:
+            return
