@@ -15,7 +15,7 @@ from simulators.radio import Radio
 from simulators.recording import Charted
 from simulators.replay import Replay
 
-FIRST_SECONDS: Final = 2.0
+FIRST_SECONDS: Final = 0.5
 """So soon after the start each device says what was charted last, so that a ward does not begin empty."""
 
 

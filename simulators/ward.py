@@ -5,7 +5,7 @@ Where there is no message bus for the simulated BlueZ only the serial half runs.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from simulators.control import follow_orders, serve_control
 from simulators.devices import Ward
 from simulators.ledger import Ledger
 from simulators.oximeters import WRITES_PER_SECOND, Contec, NoninDF2, NoninDF8, Oximeter, Pulse, Source
+from simulators.places import CONTROL, LEDGER, tty_path
 from simulators.plan import Model, PlannedDevice, WardPlan
 from simulators.recording import load
 from simulators.replay import Replay
@@ -22,13 +23,7 @@ from simulators.serial_line import SerialLine
 
 log = logging.getLogger(__name__)
 
-LEDGER: Final = "ledger.jsonl"
-CONTROL: Final = "control.sock"
-
-
-def tty_path(state: Path, device_id: str) -> Path:
-    """Where a simulated serial device's port appears."""
-    return state / "tty" / device_id
+AGAIN_SECONDS: Final = 0.5
 
 
 async def run(
@@ -72,16 +67,26 @@ async def run(
                 running += await start_bluetooth(tasks, plan, replays, ward, ledger, bus_address, clock)
             running.append(tasks.create_task(serve_control(state / CONTROL, ward), name="control"))
             running += [tasks.create_task(follow_orders(ward, planned), name="orders") for planned in plan.orders]
-            ready()
-            await stop.wait()
-            for task in running:
-                task.cancel()
+            try:
+                ready()
+                await stop.wait()
+            finally:
+                await _end(running)
     finally:
         for oximeter in ward.oximeters.values():
             oximeter.line.unplug()
         if ward.bluez is not None:
             await ward.bluez.stop()
         ledger.close()
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel them until they have ended: bumble waits by `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
 
 
 def _oximeter(

@@ -1,12 +1,10 @@
 """A private D-Bus message bus, for the simulated BlueZ."""
 
-import contextlib
-import socket
 from pathlib import Path
 from typing import Final
 
 from bedside.services.locate import locate
-from bedside.services.process import Service, write_private
+from bedside.services.process import Service, accepts, write_private
 
 _CONFIGURATION: Final = """\
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -41,15 +39,7 @@ def dbus(folder: Path) -> DBus:
         program=locate("dbus-daemon"),
         arguments=["--nofork", "--nopidfile", f"--config-file={configuration}"],
         log=folder / "dbus.log",
-        answers=lambda: _accepts(path),
+        answers=lambda: accepts(path),
     )
     service.address = f"unix:path={path}"
     return service
-
-
-def _accepts(path: Path) -> bool:
-    """Whether the bus takes connections; a killed one leaves its socket behind."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(str(path))
-        return True
-    return False

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _libc: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -59,7 +60,7 @@ class Service:
         """Start it, and return when it answers. Raises ServiceFailed."""
         if self.answers():
             raise ServiceFailed(f"{self.name} can't start: another program answers in its place already")
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, signals_held():
             self.process = subprocess.Popen(
                 [self.program.path, *self.arguments],
                 stdin=subprocess.DEVNULL,
@@ -108,12 +109,37 @@ def die_with(parent: int, identity: Identity | None = None) -> Callable[[], None
             os.setgroups([])
             os.setgid(identity.gid)
             os.setuid(identity.uid)
+        _forget_signals()
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
 
     return prepare
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Signals that end wait meanwhile, for this thread and for what it forks.
+
+    Until `exec` a child has our handlers, and the socket by which they wake our event loop: an interrupt of the whole group that
+    found the child there would be told to us twice, and the second one means at once.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _forget_signals() -> None:
+    """In a forked child: drop what has waited since `signals_held`, for it was said to the parent's group, and hear what comes."""
+    for number in _ENDINGS:
+        was_ignored = signal.getsignal(number) is signal.SIG_IGN
+        signal.signal(number, signal.SIG_IGN)
+        if not was_ignored:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
 
 def free_port() -> int:
@@ -127,6 +153,15 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     """Whether something accepts connections on that port of the loopback address."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def accepts(path: Path) -> bool:
+    """Whether something accepts connections on that Unix socket; a killed program leaves its socket behind."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        probe.connect(str(path))
         return True
     return False
 

@@ -11,11 +11,12 @@ from bedside.hub_client import HubUnreachable, get
 from bedside.services.dbus import dbus
 from bedside.services.locate import Program
 from bedside.services.mosquitto import Mosquitto, mosquitto
-from bedside.services.process import Service
+from bedside.services.process import Service, accepts
 from bedside.services.redis import Redis, redis
 from bedside.up.files import kept_secret
 from bedside.up.layout import GATEWAY, Layout
 from bedside.up.supervisor import Child
+from simulators.places import CONTROL
 
 AGENT_STOP_SECONDS: Final = 4.0
 HUB_STOP_SECONDS: Final = 6.0
@@ -53,25 +54,29 @@ def hub(layout: Layout, port: int) -> Child:
 
 
 def ward(layout: Layout, *, bluetooth: bool, started: str) -> Child:
+    """Answers when every device is there."""
     arguments = ["simulate", "--state", str(layout.state), "--started", started]
     if not bluetooth:
         arguments.append("--no-bluetooth")
-    return Child(service=_command(layout, "ward", *arguments, bus=layout.bus_address), stop_seconds=AGENT_STOP_SECONDS)
+    service = _command(layout, "ward", *arguments, bus=layout.bus_address)
+    service.answers = lambda: accepts(layout.state / CONTROL)
+    return Child(service=service, stop_seconds=AGENT_STOP_SECONDS)
 
 
-def agent(layout: Layout, *, simulators: bool, mqtt_port: int) -> Child:
-    """With simulators on their message bus; without, on the system's own, and told where the broker is today."""
+def agent(layout: Layout, *, ward: Child | None, mqtt_port: int) -> Child:
+    """With a simulated ward on its message bus, once its devices are there; without, on the system's own. Told where the broker is today."""
     arguments = ("agent", "run", "--config", str(layout.gateway_toml))
     told = {"BEDSIDE_MQTT__PORT": str(mqtt_port), "BEDSIDE_MQTT__PASSWORD_FILE": str(layout.gateway_password)}
-    bus = layout.bus_address if simulators else None
+    bus = layout.bus_address if ward else None
     service = _command(layout, "agent", *arguments, bus=bus, environment=told)
-    return Child(service=service, stop_seconds=AGENT_STOP_SECONDS)
+    service.answers = _running(service)
+    return Child(service=service, stop_seconds=AGENT_STOP_SECONDS, after=ward)
 
 
 def _command(
     layout: Layout, name: str, *arguments: str, bus: str | None = None, environment: Mapping[str, str] | None = None
 ) -> Service:
-    """One of this project's commands. Settings in our own environment are for us, not for what we configure; log levels pass."""
+    """One of this project's commands, without `answers`. Settings in our own environment are for us, not for what we configure; log levels pass."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -79,15 +84,13 @@ def _command(
     }
     if bus is not None:
         kept["DBUS_SYSTEM_BUS_ADDRESS"] = bus
-    service = Service(
+    return Service(
         name=name,
         program=Program(path=Path(sys.executable), environment=kept | dict(environment or {})),
         arguments=["-P", "-m", "bedside", *arguments],
         log=layout.logs / f"{name}.log",
         answers=lambda: False,
     )
-    service.answers = _running(service)
-    return service
 
 
 def _running(service: Service) -> Callable[[], bool]:

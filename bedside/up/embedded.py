@@ -99,11 +99,11 @@ async def _started(wish: Wish, supervisor: Supervisor, say: Callable[[str], None
     files.write_gateway(
         layout, plan, mqtt_port=broker.port, started=started, simulators=wish.simulators, bluetooth=bluetooth
     )
-    await supervisor.start(*servers, *([bus] if bus else []))
+    await supervisor.start([*servers, *([bus] if bus else [])])
     say("starting the hub, the gateway's agent" + (" and the simulated ward" if wish.simulators else ""))
-    ward = [children.ward(layout, bluetooth=bluetooth, started=started.isoformat())] if wish.simulators else []
-    await supervisor.start(children.hub(layout, wish.port), *ward)
-    await supervisor.start(children.agent(layout, simulators=wish.simulators, mqtt_port=broker.port))
+    ward = children.ward(layout, bluetooth=bluetooth, started=started.isoformat()) if wish.simulators else None
+    agent = children.agent(layout, ward=ward, mqtt_port=broker.port)
+    await supervisor.start([children.hub(layout, wish.port), *([ward] if ward else [])], [agent])
     token = mint(
         secret.encode(),
         subject="demo-clinician",

@@ -10,8 +10,8 @@ import msgspec
 from bedside.services.process import write_private
 from bedside.up.layout import GATEWAY, Layout
 from bedside.up.toml import toml
+from simulators.places import tty_path
 from simulators.plan import PlannedBed, PlannedDevice, WardPlan
-from simulators.ward import tty_path
 
 GENERATED: Final = "# Written by `bedside up` at each start; changes are lost.\n\n"
 KEPT: Final = "# Written by `bedside up --no-simulators` once, and yours from here on: it is not written again.\n\n"

@@ -8,14 +8,14 @@ import asyncio
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from bedside.services.process import Service, ServiceFailed
+from bedside.services.process import Service, ServiceFailed, signals_held
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True)
 class Child:
-    """One supervised program. `stop_seconds`: what it gets to end by itself before it is killed."""
+    """One supervised program. `stop_seconds`: what it gets to end by itself before it is killed. It starts when `after` answers."""
 
     service: Service
     stop_seconds: float
+    after: "Child | None" = None
     deaths: int = 0
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
@@ -46,10 +47,10 @@ class Child:
 
 
 class Supervisor:
-    """An async context manager; leaving it ends every child, the ones started last first."""
+    """An async context manager; leaving it ends every child."""
 
     def __init__(self) -> None:
-        self._groups: list[tuple[Child, ...]] = []
+        self._groups: list[Sequence[Child]] = []
         self._threads = ThreadPoolExecutor(_MOST_THREADS, "children")
         self._stopping = asyncio.Event()
         self._lifeline: subprocess.Popen[bytes] | None = None
@@ -69,13 +70,17 @@ class Supervisor:
             await self._call(self._lifeline.wait)
         self._threads.shutdown()
 
-    async def start(self, *children: Child) -> None:
-        """Start them beside each other; returns when all answer. Raises ServiceFailed when one ends first."""
-        self._groups.append(children)
+    async def start(self, *groups: Sequence[Child]) -> None:
+        """Start them all beside each other; returns when all answer. Raises ServiceFailed when one ends first.
+
+        The groups are ended one after the other, the last first.
+        """
+        self._groups += groups
+        children = [child for group in groups for child in group]
         for child in children:
             child.task = asyncio.create_task(self._keep(child), name=child.service.name)
         for child in children:
-            await _first_answer(child)
+            await self._first_answer(child)
 
     @property
     def children(self) -> list[Child]:
@@ -85,6 +90,8 @@ class Supervisor:
         """Until it is told to stop. Raises ServiceFailed where the child has never answered."""
         loop = asyncio.get_running_loop()
         wait = FIRST_WAIT_SECONDS
+        if child.after is not None:
+            await self._first_answer(child.after)
         while not self._stopping.is_set():
             began = loop.time()
             try:
@@ -107,6 +114,18 @@ class Supervisor:
                 return
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
+    async def _first_answer(self, child: Child) -> None:
+        """Return when it answers, or when all are told to stop. Raises ServiceFailed when it ends first."""
+        waits = {asyncio.create_task(event.wait()) for event in (child.answered, self._stopping)}
+        tasks = {child.task} if child.task is not None else set()
+        try:
+            await asyncio.wait(waits | tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if child.task is not None and child.task.done():
+            child.task.result()
+
     async def _group(self) -> int:
         """The lifeline's process group; there is one lifeline, and another when that has ended."""
         async with self._beginning:
@@ -119,7 +138,8 @@ class Supervisor:
 
 
 def _lifeline() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-I", "-S", str(LIFELINE)], stdin=subprocess.PIPE, process_group=0)
+    with signals_held():  # for ever: a lifeline ignores them
+        return subprocess.Popen([sys.executable, "-I", "-S", str(LIFELINE)], stdin=subprocess.PIPE, process_group=0)
 
 
 def _ended(child: Child) -> None:
@@ -133,16 +153,6 @@ def _fate(child: Child) -> str:
     if code is None:
         return "it did not start"
     return f"signal {-code}" if code < 0 else f"exit {code}; see {child.service.log}"
-
-
-async def _first_answer(child: Child) -> None:
-    if child.task is None:
-        return
-    answer = asyncio.create_task(child.answered.wait())
-    await asyncio.wait((answer, child.task), return_when=asyncio.FIRST_COMPLETED)
-    answer.cancel()
-    if child.task.done():
-        child.task.result()
 
 
 async def _end(child: Child) -> None:

@@ -6,8 +6,6 @@ import pytest
 
 from tests.end_to_end.road import Road, start_road, stop_road
 
-__all__ = ["Road"]
-
 
 @pytest.fixture(scope="session")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:

@@ -11,10 +11,11 @@ import httpx
 
 from edge_agent import status
 from simulators.ledger import Made, read
-from simulators.ward import LEDGER
-from tests.end_to_end.ledger_of_road import record_of, unsent
-from tests.end_to_end.processes import Process
+from simulators.places import LEDGER
+from tests.end_to_end.ledger_of_road import record_of
+from tests.end_to_end.outbox_of_road import unsent
 from tests.end_to_end.road import Road
+from tests.support.processes import Process
 from tests.support.waiting import eventually
 
 RECOVERY_SECONDS = 40

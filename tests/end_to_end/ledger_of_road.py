@@ -2,7 +2,6 @@
 which nobody can have kept anything. Held against the simulators' ledger it shows what was lost and what took effect twice.
 """
 
-import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -13,17 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.agent import OUTBOX_FILE
-from edge_agent.outbox.schema import SEQUENCE_BITS, SEQUENCE_MASK
-from edge_agent.outbox.states import EntryState
 from simulators.ledger import Gap, Recorded, Verdict, compare, read
-from simulators.ward import LEDGER
+from simulators.places import LEDGER
+from tests.end_to_end.outbox_of_road import believed_recorded
 from tests.end_to_end.road import Road
 from vitals.parameters import Parameter
 from vitals.readings import Value
 
-UNCOMMITTED = timedelta(seconds=1)
-"""What a killed gateway had in hand: heard, and not yet committed in its outbox. A reading exists from that commit on."""
 HIGH = {Parameter.SYSTOLIC: 140, Parameter.DIASTOLIC: 90}
 """The guide's rule."""
 _decode_values = msgspec.json.Decoder(tuple[Value, ...]).decode
@@ -100,39 +95,6 @@ def record_of(road: Road) -> RecordSeen:
         )
 
 
-def lives_of(road: Road) -> list[tuple[datetime, datetime]]:
-    """The gateway's lives, by its own outbox: when it committed the first and the last entry of each."""
-    with closing(_open(road.layout.gateway_state / OUTBOX_FILE)) as database:
-        lives = database.execute(
-            "SELECT min(committed), max(committed) FROM entries GROUP BY id >> ? ORDER BY min(id)", (SEQUENCE_BITS,)
-        ).fetchall()
-    return [(_at(first), _at(last)) for first, last in lives]
-
-
-def gaps_of(road: Road) -> list[Gap]:
-    """What a killed gateway had in hand, of every device; and of serial lines, which have no memory, what was said until its next life."""
-    gaps = []
-    for (_, died), (born, _) in itertools.pairwise(lives_of(road)):
-        gaps.append(Gap(since=died - UNCOMMITTED, until=died + UNCOMMITTED))
-        lines = (device["device_id"] for device in road.ready["devices"] if device["transport"] == "serial")
-        gaps += [Gap(since=died, until=born + UNCOMMITTED, device_id=line) for line in lines]
-    return gaps
-
-
-def unsent(road: Road, end: datetime) -> int:
-    """How many entries that the gateway committed before `end` the hub has not decided."""
-    with closing(_open(road.layout.gateway_state / OUTBOX_FILE)) as database:
-        (count,) = database.execute(
-            "SELECT count(*) FROM entries WHERE state = ? AND committed < ?",
-            (EntryState.UNSENT, end.timestamp() * 1000),
-        ).fetchone()
-    return count
-
-
-SERIAL = "OX-"
-"""Of the devices on serial lines: opening a port throws away what lies in it, so what was said at that moment is no witness."""
-
-
 def verdict_of(road: Road, record: RecordSeen, gaps: list[Gap], *, until: datetime) -> Verdict:
     """Ledger against record, for what was heard before `until`."""
     rows = [
@@ -140,17 +102,12 @@ def verdict_of(road: Road, record: RecordSeen, gaps: list[Gap], *, until: dateti
         for reading in record.readings
     ]
     made, heard = read(road.state / LEDGER)  # after the record, so that it knows everything that is recorded
-    made = [entry for entry in made if not entry.device_id.startswith(SERIAL)]
     return compare(made, heard, rows, [*gaps, Gap(since=until, until=datetime.max.replace(tzinfo=UTC))])
 
 
 def wrongly_acknowledged(road: Road) -> list[str]:
     """Entries that the gateway believes recorded, and that are not (property P2 of the delivery protocol)."""
-    with closing(_open(road.layout.gateway_state / OUTBOX_FILE)) as database:
-        believed = database.execute(
-            "SELECT name, id & ? FROM entries JOIN epochs ON number = id >> ? WHERE state = ?",
-            (SEQUENCE_MASK, SEQUENCE_BITS, EntryState.ACKNOWLEDGED),
-        ).fetchall()
+    believed = believed_recorded(road)  # before the record, which by then knows all of it
     with closing(_open(road.layout.record)) as database:
         fates = dict(database.execute("SELECT outbox_epoch, committed FROM outbox_fates").fetchall())
     committed = {epoch: msgspec.json.decode(ranges) for epoch, ranges in fates.items()}
@@ -220,7 +177,3 @@ def _readings(database: sqlite3.Connection) -> Iterator[Reading]:
 
 def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-
-
-def _at(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -17,10 +17,10 @@ import pytest
 from bedside.commands.token import make_token
 from bedside.up.layout import Layout
 from simulators.control import order
-from simulators.ward import CONTROL
-from tests.end_to_end import processes
-from tests.end_to_end.processes import Process
+from simulators.places import CONTROL
+from tests.support import processes
 from tests.support.net import free_port
+from tests.support.processes import Process
 
 READY_SECONDS = 90
 STOP_SECONDS = 15  # what an interrupt may take
@@ -67,6 +67,11 @@ class Road:
     def spot_checks(self) -> set[str]:
         """The cuffs and thermometers: what they were not heard to say they keep."""
         return {device["device_id"] for device in self.ready["devices"] if device["transport"] == "ble"}
+
+    @property
+    def lines(self) -> set[str]:
+        """The oximeters on serial lines."""
+        return {device["device_id"] for device in self.ready["devices"] if device["transport"] == "serial"}
 
     def token_for(self, role: str) -> str:
         return make_token(self.layout, role)

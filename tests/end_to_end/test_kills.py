@@ -26,15 +26,8 @@ from tests.end_to_end.faults import (
     recovered,
     so_many_more_made,
 )
-from tests.end_to_end.ledger_of_road import (
-    gaps_of,
-    lives_of,
-    record_of,
-    repeated_effects,
-    unsent,
-    verdict_of,
-    wrongly_acknowledged,
-)
+from tests.end_to_end.ledger_of_road import record_of, repeated_effects, verdict_of, wrongly_acknowledged
+from tests.end_to_end.outbox_of_road import gaps_of, lives_of, unsent
 from tests.end_to_end.road import Road, start_road, stop_road
 from tests.end_to_end.watching import Watcher, come_so_far, watchers, wrongly_seen
 from tests.support.waiting import eventually

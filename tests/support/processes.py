@@ -1,4 +1,4 @@
-"""The processes of a running demo, as /proc tells of them: who they are, so that one is told from a later one of the same id."""
+"""Processes, as /proc tells of them: who they are, so that one is told from a later one of the same id, and which part of Bedside."""
 
 import os
 import signal
@@ -34,7 +34,13 @@ class Process:
         try:
             yield
         finally:
-            os.kill(self.pid, signal.SIGCONT)
+            if self.is_alive:
+                os.kill(self.pid, signal.SIGCONT)
+
+
+def children(pid: int) -> list[Process]:
+    """Everything that a process has started."""
+    return [process for child in _children(pid) for process in _process(child)]
 
 
 def descendants(pid: int) -> list[Process]:
@@ -45,6 +51,20 @@ def descendants(pid: int) -> list[Process]:
 def component(pid: int, name: str) -> Process | None:
     """The child of a demo that is this component; None while it is not running."""
     return next((process for process in descendants(pid) if process.component == name), None)
+
+
+def at_work_in(folder: Path) -> list[Process]:
+    """Every process whose words or working folder name `folder`, whoever started it."""
+    ids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [process for pid in ids if pid != os.getpid() and _names(pid, str(folder)) for process in _process(pid)]
+
+
+def _names(pid: int, folder: str) -> bool:
+    try:
+        working = str(Path(f"/proc/{pid}/cwd").readlink())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+    return working.startswith(folder) or any(folder in word for word in _words(pid))
 
 
 def _process(pid: int) -> Iterator[Process]:
