@@ -5,6 +5,7 @@ DriverError
 │   ├── Truncated          the flags promise more bytes than there are
 │   └── Malformed          the bytes contradict the format
 ├── UnknownDriver          no driver has that key
+├── UnknownFormat          no format has that key
 └── TransportError         the way to the device; `reason` says what a person can do
     ├── LinkLost           the connection is gone
     ├── CommandFailed      the device or the stack refused one command; the link stands
@@ -12,6 +13,12 @@ DriverError
     ├── BluetoothUnavailable   there is no adapter, no BlueZ, or it has died
     └── PortUnavailable    the serial port is not there or can't be opened
 """
+
+import difflib
+from typing import Final
+
+NEAR: Final = 4
+"""Keys at most that are named beside one that there isn't."""
 
 
 class DriverError(Exception):
@@ -40,10 +47,18 @@ class Malformed(Undecodable):
 
 
 class UnknownDriver(DriverError):
-    """Names the driver and those there are."""
+    """Names the driver, and those that are written alike."""
 
     def __init__(self, key: str, known: list[str]) -> None:
-        super().__init__(f"there is no driver {key!r}; there are {', '.join(known)}")
+        super().__init__(f"there is no driver {key!r}; {_near(key, known, 'docs/device-support.md lists them')}")
+        self.key = key
+
+
+class UnknownFormat(DriverError):
+    """Names the format, and those that are written alike."""
+
+    def __init__(self, key: str, known: list[str]) -> None:
+        super().__init__(f"there is no format {key!r}; {_near(key, known, '`bedside decode --list` shows them')}")
         self.key = key
 
 
@@ -73,3 +88,10 @@ class BluetoothUnavailable(TransportError):
 
 class PortUnavailable(TransportError):
     pass
+
+
+def _near(key: str, known: list[str], otherwise: str) -> str:
+    """Keys that a person may have meant; of many keys the whole list helps nobody."""
+    beginning = [name for name in known if key and name.startswith(key)]
+    near = (beginning or difflib.get_close_matches(key, known, NEAR, 0.5))[:NEAR]
+    return f"did you mean {' or '.join(near)}?" if near else otherwise

@@ -4,7 +4,7 @@ Both are a two's-complement mantissa times ten to a two's-complement exponent, l
 that 36.6 stays 36.6; the five special words are `Special` (IEEE 11073-20601-2014, annex F; Bluetooth GSS, 2.1 medfloat).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Final, TypeAlias
@@ -22,6 +22,8 @@ class Special(StrEnum):
 
 
 Number: TypeAlias = Decimal | Special
+KNOWN_WORDS: Final = 4096
+"""So many words of each format are kept decoded (some 100 bytes each); what is met later is computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +31,30 @@ class _Format:
     exponent_bits: int
     mantissa_bits: int
     specials: dict[int, Special]
+    known: dict[int, Number] = field(default_factory=dict)
+    """Words that have been decoded, at most `KNOWN_WORDS`: a device repeats itself, and a look is faster than arithmetic."""
 
     @property
     def size(self) -> int:
         return (self.exponent_bits + self.mantissa_bits) // 8
 
     def decode(self, data: bytes) -> Number:
-        word = int.from_bytes(data, "little")
-        if special := self.specials.get(word):
-            return special
-        mantissa = _signed(word & ((1 << self.mantissa_bits) - 1), self.mantissa_bits)
-        return Decimal(mantissa).scaleb(_signed(word >> self.mantissa_bits, self.exponent_bits))
+        """The number of exactly `size` bytes."""
+        return self.number(int.from_bytes(data, "little"))
+
+    def number(self, word: int) -> Number:
+        """The number of a word."""
+        known = self.known.get(word)
+        return self._learn(word) if known is None else known
+
+    def _learn(self, word: int) -> Number:
+        number: Number | None = self.specials.get(word)
+        if number is None:
+            mantissa = _signed(word & ((1 << self.mantissa_bits) - 1), self.mantissa_bits)
+            number = Decimal(mantissa).scaleb(_signed(word >> self.mantissa_bits, self.exponent_bits))
+        if len(self.known) < KNOWN_WORDS:
+            self.known[word] = number
+        return number
 
     def encode(self, number: Number) -> bytes:
         if isinstance(number, Special):

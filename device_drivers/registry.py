@@ -1,114 +1,151 @@
-"""Which driver talks to which device: by what it advertises, or by what the configuration says of a serial line.
+"""The one table of formats and of drivers, and which driver a device may belong to.
 
-A new device is one module and one entry here. Where several drivers would take an advertisement all are shown; none is guessed.
+A new device is one module, its name in `MODULES`, and its vectors. Where several drivers would take a device all are shown, the surest
+first; none is guessed.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum, unique
-from functools import partial
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
-from device_drivers import contec_v7, nonin_df2, nonin_df8, sig_session, uuids
-from device_drivers.errors import UnknownDriver
-from device_drivers.sessions import Session, SessionContext
-from device_drivers.transports.link import Advertisement
-from vitals.identifiers import DeviceType
+from device_drivers.advertisement import Advertisement
+from device_drivers.cuffs import (
+    and_ble,
+    and_pbt,
+    beurer,
+    beurer_ble,
+    contec_08a,
+    fora,
+    lepu_bp2,
+    lepu_bp2_list,
+    lepu_bp2_session,
+    microlife,
+    omron_790it,
+    omron_ble,
+    omron_frames,
+    omron_records,
+    suntech,
+    taidoc_formats,
+)
+from device_drivers.driver import Driver, UsbId
+from device_drivers.errors import UnknownDriver, UnknownFormat
+from device_drivers.format import AnyFormat
+from device_drivers.oximeters import (
+    bci,
+    contec_cms50_old,
+    contec_cms50d_bt,
+    contec_v7,
+    jks50f,
+    masimo_ascii1,
+    nellcor_ascii,
+    nonin_ascii,
+    nonin_ble,
+    nonin_df2,
+    nonin_df7,
+    nonin_df8,
+    nonin_df13,
+    nonin_host,
+    oxyii_session,
+    pc60fw,
+    viatom_o2,
+    viatom_o2_session,
+    viatom_vld,
+)
+from device_drivers.sig import (
+    battery,
+    blood_pressure,
+    device_information,
+    floats,
+    glucose,
+    health_thermometer,
+    heart_rate,
+    pulse_oximeter,
+    pulse_oximeter_session,
+    record_access,
+    times,
+    weight_scale,
+)
+from device_drivers.thermometers import beurer_ft95, ds18b20, fora_ir42, gaomu, suretemp, temp_sitter
 
 
-@unique
-class Transport(StrEnum):
-    BLE = "ble"
-    SERIAL = "serial"
+class _Module(Protocol):
+    """What a device's module has: the formats that it reads and writes, and the drivers that use them."""
+
+    @property
+    def FORMATS(self) -> tuple[AnyFormat, ...]: ...  # noqa: N802 - a constant of a module
+
+    @property
+    def DRIVERS(self) -> tuple[Driver, ...]: ...  # noqa: N802 - a constant of a module
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerialSettings:
-    """How a line is set: bits a second, data bits, parity (N, E, O), stop bits."""
-
-    baud: int
-    data_bits: int = 8
-    parity: str = "N"
-    stop_bits: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Driver:
-    """One kind of device.
-
-    `services` are advertised UUIDs by which it is known. `sleeps`: it is idle between measurements, never lost. On a standing link
-    `stale_after_seconds` of silence count as a loss. `verified` says how: capture, vendor document, one source.
-    """
-
-    key: str
-    title: str
-    device_type: DeviceType
-    transport: Transport
-    session: Callable[[SessionContext], Session]
-    verified: str
-    services: frozenset[str] = frozenset()
-    serial: SerialSettings | None = None
-    sleeps: bool = False
-    stale_after_seconds: float | None = None
-
-
-_ALL: Final = (
-    Driver(
-        key="sig-blood-pressure",
-        title="Blood pressure cuff (Bluetooth SIG profile)",
-        device_type=DeviceType.BLOOD_PRESSURE_MONITOR,
-        transport=Transport.BLE,
-        services=frozenset({uuids.BLOOD_PRESSURE_SERVICE}),
-        session=partial(sig_session.Session, profile=sig_session.BLOOD_PRESSURE),
-        verified="standard, and captures of several cuffs",
-        sleeps=True,
-        stale_after_seconds=300,
-    ),
-    Driver(
-        key="sig-health-thermometer",
-        title="Thermometer (Bluetooth SIG profile)",
-        device_type=DeviceType.THERMOMETER,
-        transport=Transport.BLE,
-        services=frozenset({uuids.HEALTH_THERMOMETER_SERVICE}),
-        session=partial(sig_session.Session, profile=sig_session.THERMOMETER),
-        verified="standard, and captures of several thermometers",
-        sleeps=True,
-        stale_after_seconds=300,
-    ),
-    Driver(
-        key="contec-v7",
-        title="Contec CMS50D+ / CMS50E / CMS50F pulse oximeter, protocol V7.0",
-        device_type=DeviceType.PULSE_OXIMETER,
-        transport=Transport.SERIAL,
-        serial=SerialSettings(baud=115200),
-        session=contec_v7.Session,
-        verified="vendor document, and a capture",
-        stale_after_seconds=10,
-    ),
-    Driver(
-        key="nonin-df2",
-        title="Nonin pulse oximeter, serial data format 2",
-        device_type=DeviceType.PULSE_OXIMETER,
-        transport=Transport.SERIAL,
-        serial=SerialSettings(baud=9600),
-        session=nonin_df2.Session,
-        verified="vendor document",
-        stale_after_seconds=10,
-    ),
-    Driver(
-        key="nonin-df8",
-        title="Nonin pulse oximeter, serial data format 8",
-        device_type=DeviceType.PULSE_OXIMETER,
-        transport=Transport.SERIAL,
-        serial=SerialSettings(baud=9600),
-        session=nonin_df8.Session,
-        verified="vendor document",
-        stale_after_seconds=10,
-    ),
+MODULES: Final[tuple[_Module, ...]] = (
+    floats,
+    times,
+    blood_pressure,
+    health_thermometer,
+    pulse_oximeter,
+    pulse_oximeter_session,
+    record_access,
+    heart_rate,
+    weight_scale,
+    glucose,
+    battery,
+    device_information,
+    and_ble,
+    beurer_ble,
+    beurer_ft95,
+    fora_ir42,
+    nonin_host,
+    nonin_df2,
+    nonin_df7,
+    nonin_df8,
+    nonin_df13,
+    nonin_ascii,
+    nonin_ble,
+    contec_v7,
+    contec_cms50_old,
+    contec_cms50d_bt,
+    bci,
+    contec_08a,
+    suntech,
+    and_pbt,
+    beurer,
+    suretemp,
+    temp_sitter,
+    gaomu,
+    ds18b20,
+    omron_records,
+    omron_frames,
+    omron_ble,
+    omron_790it,
+    microlife,
+    taidoc_formats,
+    fora,
+    viatom_o2,
+    viatom_o2_session,
+    viatom_vld,
+    oxyii_session,
+    pc60fw,
+    jks50f,
+    masimo_ascii1,
+    nellcor_ascii,
+    lepu_bp2,
+    lepu_bp2_list,
+    lepu_bp2_session,
 )
 
-DRIVERS: Final[Mapping[str, Driver]] = MappingProxyType({driver.key: driver for driver in _ALL})
+T = TypeVar("T", AnyFormat, Driver)
+
+
+def _by_key(entries: "list[T]") -> Mapping[str, T]:
+    table = {entry.key: entry for entry in entries}
+    if len(table) < len(entries):
+        raise ValueError("a key is there twice")
+    return MappingProxyType(table)
+
+
+FORMATS: Final = _by_key([entry for module in MODULES for entry in module.FORMATS])
+DRIVERS: Final = _by_key([entry for module in MODULES for entry in module.DRIVERS])
 
 
 def driver(key: str) -> Driver:
@@ -119,6 +156,24 @@ def driver(key: str) -> Driver:
         raise UnknownDriver(key, sorted(DRIVERS)) from None
 
 
+def wire_format(key: str) -> AnyFormat:
+    """The format under `key`, in upper or lower case. Raises UnknownFormat."""
+    for known, found in FORMATS.items():
+        if known.casefold() == key.casefold():
+            return found
+    raise UnknownFormat(key, sorted(FORMATS))
+
+
 def drivers_for(advertisement: Advertisement) -> tuple[Driver, ...]:
-    """Every driver that would take the device; none, one, or several where the advertisement leaves it open."""
-    return tuple(driver for driver in _ALL if driver.services & advertisement.services)
+    """Every driver that would take the device; none, one, or several where the advertisement leaves it open, the surest first."""
+    fitting = [
+        (max(marks.sureness for marks in entry.marks if marks.fit(advertisement)), entry)
+        for entry in DRIVERS.values()
+        if any(marks.fit(advertisement) for marks in entry.marks)
+    ]
+    return tuple(entry for _, entry in sorted(fitting, key=lambda pair: -pair[0]))
+
+
+def drivers_on(usb: UsbId) -> tuple[Driver, ...]:
+    """Every driver of a device that is plugged in as this."""
+    return tuple(entry for entry in DRIVERS.values() if usb in entry.usb)

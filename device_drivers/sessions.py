@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from vitals.identifiers import DeviceKey
 from vitals.readings import Reading
+from vitals.waveforms import SampleChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class ValueReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesReceived:
-    """What a serial line gave, cut anywhere."""
+    """What a serial line gave, cut anywhere; or one report of a USB device, whole."""
 
     at: datetime
     data: bytes
@@ -80,7 +81,7 @@ class ReadValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteValue:
-    """Write with response."""
+    """Write, with response where the characteristic has it."""
 
     characteristic: str
     data: bytes
@@ -88,7 +89,7 @@ class WriteValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendBytes:
-    """Write to a serial line."""
+    """Write to a serial line, or one report to a USB device."""
 
     data: bytes
 
@@ -99,6 +100,21 @@ class CloseLink:
 
 
 LinkCommand: TypeAlias = Bond | SubscribeTo | ReadValue | WriteValue | SendBytes | CloseLink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inflate:
+    """Start a measurement, by which a cuff squeezes an arm. The shell carries out `command` only where the gateway's configuration allows it
+    (`allow_inflation`), and logs it; else it answers CommandRefused."""
+
+    command: WriteValue | SendBytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverSamples:
+    """A chunk of a waveform; live only, and the first thing to be dropped."""
+
+    chunk: SampleChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +142,7 @@ class ReportRefused:
     discarded: int
 
 
-Command: TypeAlias = LinkCommand | Deliver | ReportStatus | ReportRefused
+Command: TypeAlias = LinkCommand | Inflate | Deliver | DeliverSamples | ReportStatus | ReportRefused
 
 
 class Session(Protocol):

@@ -64,8 +64,11 @@ class Reason(StrEnum):
     IMPROPER_POSITION = "improper_position"
     DISPLAY_HELD = "display_held"  # the device repeats an older number
     EARLY_ESTIMATE = "early_estimate"
+    LOW_CONFIDENCE = "low_confidence"  # the device itself doubts it, and does not say why
     FROM_STORAGE = "from_storage"
     DEMONSTRATION = "demonstration"
+    CONTROL_SOLUTION = "control_solution"  # a glucose meter was checked with a liquid of known strength; no patient's
+    UNVERIFIED = "unverified"  # there may be a number, but how the device writes such a one nobody has verified
 
 
 INFORMATIVE: Final = frozenset({Reason.FROM_STORAGE})

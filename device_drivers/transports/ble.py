@@ -17,6 +17,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 from bleak_retry_connector import BleakNotFoundError, establish_connection
 
+from device_drivers.advertisement import Advertisement
 from device_drivers.errors import (
     BluetoothUnavailable,
     CommandFailed,
@@ -36,7 +37,6 @@ from device_drivers.sessions import (
     WriteValue,
 )
 from device_drivers.transports.events import EventQueue
-from device_drivers.transports.link import Advertisement
 
 if TYPE_CHECKING:
     from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -239,7 +239,7 @@ class BleLink:
                     data = await client.read_gatt_char(command.characteristic)
                     self._received(command.characteristic, bytes(data))
                 case WriteValue():
-                    await client.write_gatt_char(command.characteristic, command.data, response=True)
+                    await client.write_gatt_char(command.characteristic, command.data)
                 case CloseLink():
                     await self.close()
                 case _:

@@ -1,7 +1,6 @@
 """What a transport gives: a link that carries commands to one device and its events back."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from device_drivers.sessions import Event, LinkCommand
@@ -20,14 +19,3 @@ class Link(Protocol):
     async def perform(self, command: LinkCommand) -> None: ...
 
     async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advertisement:
-    """What a peripheral said of itself, UUIDs full and lower-case, manufacturer data by company id."""
-
-    address: str
-    name: str | None
-    services: frozenset[str]
-    manufacturer_data: dict[int, bytes] = field(default_factory=dict)
-    rssi: int | None = None

@@ -14,8 +14,8 @@ from typing import Final
 import serial
 import serial.tools.list_ports
 
+from device_drivers.driver import SerialSettings
 from device_drivers.errors import CommandFailed, LinkLost, PortUnavailable
-from device_drivers.registry import SerialSettings
 from device_drivers.sessions import BytesReceived, Event, LinkCommand, LinkEstablished, SendBytes
 from device_drivers.transports.events import EventQueue
 
