@@ -1,0 +1,1 @@
+"""Pulse oximeters that speak a protocol of their maker."""
