@@ -1,0 +1,1 @@
+"""Blood-pressure cuffs and modules that speak a protocol of their maker."""
