@@ -1,0 +1,1 @@
+"""Thermometers that speak a protocol of their maker."""
