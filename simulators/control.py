@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from device_drivers.blood_pressure import Status
+from device_drivers.sig.blood_pressure import Status
 from simulators.damage import Fault, spoiled
 from simulators.devices import Ward
 from simulators.errors import SimulatorError

@@ -4,22 +4,24 @@ SpO2 and pulse come from a source of vital signs (a replay, or a test). The plet
 Frames are written fifteen times a second, several at a time, as a USB adapter would hand them over.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
-from device_drivers import contec_v7, nonin_df2, nonin_df8
+from device_drivers.oximeters import contec_v7_packets as contec_v7
+from device_drivers.oximeters import nonin_df2, nonin_df8
+from device_drivers.oximeters.nonin_packets import FRAME_LENGTH, FRAMES_PER_PACKET, FRAMES_PER_SECOND, Perfusion
 from simulators.ledger import Ledger
+from simulators.models.pleth import pleth
 from simulators.serial_line import SerialLine
 
 WRITES_PER_SECOND: Final = 15
+WRITE_BYTES: Final = FRAMES_PER_SECOND // WRITES_PER_SECOND * FRAME_LENGTH
+"""Of a Nonin in data format 2."""
 KEEP_ALIVE: Final = timedelta(seconds=5)
 """A Contec falls silent so long after the host's last word."""
-DEVICE_ID: Final = 0x04
-PERFUSION_FLAG: Final = 0x0E
 UNSUPPORTED: Final = 5
 
 
@@ -40,15 +42,6 @@ class Oximeter(Protocol):
     line: SerialLine
 
     def step(self, now: datetime) -> None: ...
-
-
-def pleth(now: datetime, pulse_rate: int | None, top: int) -> int:
-    """A generated plethysmogram from 0 to `top`: a sharp rise, a slow fall and a notch, once a beat."""
-    if not pulse_rate:
-        return 0
-    phase = (now.timestamp() * pulse_rate / 60) % 1.0
-    wave = math.exp(-((phase - 0.18) ** 2) / 0.008) + 0.35 * math.exp(-((phase - 0.48) ** 2) / 0.012)
-    return round(min(wave, 1.0) * top)
 
 
 class Contec:
@@ -102,11 +95,11 @@ class Contec:
                     self._live_until = self._clock() + KEEP_ALIVE
             case contec_v7.ControlCommand.STOP_LIVE:
                 self._live_until = None
-                self._answer(contec_v7.FEEDBACK, (command, 0))
+                self._answer(contec_v7.FREE, ())
             case contec_v7.ControlCommand.ASK_DEVICE_ID:
-                self._answer(DEVICE_ID, tuple(b"SIM-V70"))
+                self._answer(contec_v7.DEVICE_ID, tuple(b"SIM-V70"))
             case contec_v7.ControlCommand.ASK_PERFUSION_SUPPORT:
-                self._answer(PERFUSION_FLAG, (1,))
+                self._answer(contec_v7.PERFUSION_FLAG, (0,))
             case _:
                 self._answer(contec_v7.FEEDBACK, (command, UNSUPPORTED))
 
@@ -120,19 +113,17 @@ class NoninDF2:
     def __init__(self, line: SerialLine, source: Source) -> None:
         self.line = line
         self._source = source
-        self._frames: list[bytes] = []
+        self._waiting = b""
 
     def step(self, now: datetime) -> None:
-        if not self._frames:
-            self._frames = [bytes(frame) for frame in self._packet(now).frames()]
-        self.line.write(b"".join(self._frames[:5]))
-        del self._frames[:5]
+        self._waiting = self._waiting or bytes(self._packet(now))
+        self.line.write(self._waiting[:WRITE_BYTES])
+        self._waiting = self._waiting[WRITE_BYTES:]
 
     def _packet(self, now: datetime) -> nonin_df2.Packet:
         pulse = self._source(now)
         finger = pulse.spo2 is not None
-        status = nonin_df2.Status.GREEN if finger else nonin_df2.Status.SENSOR_ALARM | nonin_df2.Status.OUT_OF_TRACK
-        times = (now + timedelta(seconds=place / nonin_df2.FRAMES_PER_SECOND) for place in range(25))
+        times = (now + timedelta(seconds=place / FRAMES_PER_SECOND) for place in range(FRAMES_PER_PACKET))
         return nonin_df2.Packet(
             hr=pulse.pulse_rate,
             hr_d=pulse.pulse_rate,
@@ -147,8 +138,9 @@ class NoninDF2:
             srev=0x30,
             timer=int(now.timestamp() * 3) & 0x3FFF,
             smartpoint=finger,
-            low_battery=False,
-            status=status,
+            perfusion=Perfusion.GREEN if finger else Perfusion.NONE,
+            sensor_alarm=not finger,
+            out_of_track=not finger,
             pleth=tuple(pleth(at, pulse.pulse_rate, 250) for at in times),
         )
 

@@ -1,10 +1,8 @@
 """A Bluetooth LE peripheral: services and characteristics on the virtual radio, advertising, indications that are confirmed or not."""
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum, unique
 from typing import Final
 
 from bumble import hci
@@ -13,21 +11,15 @@ from bumble.core import UUID, AdvertisingData, BaseBumbleError
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
+from device_drivers.uuids import short
 from simulators.errors import LinkGone
+from simulators.models.model import Property
 from simulators.radio import Radio
 
 ADVERTISING_INTERVAL_MS: Final = 100.0  # bumble's default of a second makes connecting take seven
 CONFIRM_SECONDS: Final = 10.0
 REMOTE_USER_ENDED: Final = 0x13
 SUPERVISION_TIMEOUT: Final = 0x08
-
-
-@unique
-class Property(StrEnum):
-    READ = "READ"
-    WRITE = "WRITE"
-    NOTIFY = "NOTIFY"
-    INDICATE = "INDICATE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +52,17 @@ class GattPeripheral:
     Call `power_on` once; `advertise` and `hide` as often as it wakes and sleeps.
     """
 
-    def __init__(self, radio: Radio, *, name: str, address: str, services: Sequence[ServiceSpec]) -> None:
+    def __init__(
+        self,
+        radio: Radio,
+        *,
+        name: str,
+        address: str,
+        services: Sequence[ServiceSpec],
+        advertised: Sequence[str] | None = None,
+        manufacturer_data: Mapping[int, bytes] | None = None,
+    ) -> None:
+        """`advertised` are the services that its advertisements name, the first one if not said."""
         self.name = name
         self._device: Device = radio.host(name, address)
         self._device.advertising_interval_min = self._device.advertising_interval_max = ADVERTISING_INTERVAL_MS
@@ -70,7 +72,8 @@ class GattPeripheral:
         for service in services:
             members = [self._characteristics[spec.uuid] for spec in service.characteristics]
             self._device.add_service(Service(UUID(service.uuid), members))
-        self._advertised = _advertised(name, [service.uuid for service in services[:1]])
+        named = [service.uuid for service in services[:1]] if advertised is None else advertised
+        self._advertised, self._scan_response = _advertised(name, named, manufacturer_data or {})
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
         self._events = _Events()
@@ -85,12 +88,18 @@ class GattPeripheral:
     async def advertise(self) -> None:
         """Be found, until a central connects or `hide`."""
         if not self._device.is_advertising and self._connection is None:
-            await self._device.start_advertising(advertising_data=self._advertised, auto_restart=False)
+            await self._device.start_advertising(
+                advertising_data=self._advertised, scan_response_data=self._scan_response, auto_restart=False
+            )
 
     async def hide(self) -> None:
         """Sleep."""
         if self._device.is_advertising:
             await self._device.stop_advertising()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
 
     async def wait_connected(self) -> None:
         await self._connected.wait()
@@ -178,24 +187,33 @@ def _characteristic(spec: CharacteristicSpec) -> "Characteristic[bytes]":
     read, written = spec.read, spec.written
     if Property.READ in spec.properties:
         permissions |= Attribute.READABLE
-    if Property.WRITE in spec.properties:
+    if spec.properties & {Property.WRITE, Property.WRITE_WITHOUT_RESPONSE}:
         permissions |= Attribute.WRITEABLE
     value = CharacteristicValue(
-        read=(lambda _connection: read()) if read else None,
+        read=(lambda _connection: read()) if read and Property.READ in spec.properties else None,
         write=(lambda _connection, data: written(bytes(data))) if written else None,
     )
     return Characteristic(UUID(spec.uuid), properties, permissions, value if read or written else b"")
 
 
-def _advertised(name: str, services: Sequence[str]) -> bytes:
-    """Flags, name and the first service; SIG services as 16-bit UUIDs."""
-    shorts = b"".join(struct.pack("<H", int(uuid[4:8], 16)) for uuid in services)
-    return bytes(
-        AdvertisingData(
-            [
-                (AdvertisingData.FLAGS, b"\x06"),
-                (AdvertisingData.COMPLETE_LOCAL_NAME, name.encode()),
-                (AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS, shorts),
-            ]
-        )
-    )
+def _advertised(name: str, services: Sequence[str], companies: Mapping[int, bytes]) -> tuple[bytes, bytes]:
+    """An advertisement with flags and services, and the answer to a scan with the name and manufacturer data: 31 bytes each."""
+    said = [(AdvertisingData.FLAGS, b"\x06")]
+    for size, kind in (
+        (2, AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS),
+        (16, AdvertisingData.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS),
+    ):
+        if uuids := b"".join(bytes(uuid) for uuid in map(_shortened, services) if len(bytes(uuid)) == size):
+            said.append((kind, uuids))
+    answer = [(AdvertisingData.COMPLETE_LOCAL_NAME, name.encode())]
+    answer += [
+        (AdvertisingData.MANUFACTURER_SPECIFIC_DATA, company.to_bytes(2, "little") + data)
+        for company, data in companies.items()
+    ]
+    return bytes(AdvertisingData(said)), bytes(AdvertisingData(answer))
+
+
+def _shortened(uuid: str) -> UUID:
+    """A UUID of the SIG's in its 16 bits."""
+    assigned = short(uuid)
+    return UUID(assigned if len(assigned) == 4 else uuid)

@@ -16,14 +16,15 @@ from random import Random
 from typing import Final
 
 from device_drivers import uuids
-from device_drivers.blood_pressure import BloodPressureMeasurement, Status
 from device_drivers.date_time import DateTime
-from device_drivers.health_thermometer import TemperatureMeasurement, TemperatureType
 from device_drivers.ieee11073 import Special
+from device_drivers.sig.blood_pressure import BloodPressureMeasurement, Status
+from device_drivers.sig.health_thermometer import TemperatureMeasurement, TemperatureType
 from simulators.damage import Fault, spoiled
 from simulators.errors import LinkGone
 from simulators.ledger import Ledger
-from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, Property, ServiceSpec
+from simulators.models.model import Property
+from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, ServiceSpec
 from simulators.radio import Radio
 
 log = logging.getLogger(__name__)
