@@ -2,10 +2,11 @@
 
 import pytest
 
+from device_drivers.advertisement import Advertisement
+from device_drivers.driver import Transport
 from device_drivers.errors import UnknownDriver
-from device_drivers.registry import DRIVERS, Transport, driver, drivers_for
-from device_drivers.transports.link import Advertisement
-from device_drivers.uuids import BLOOD_PRESSURE_SERVICE, HEALTH_THERMOMETER_SERVICE
+from device_drivers.registry import DRIVERS, driver, drivers_for
+from device_drivers.uuids import BLOOD_PRESSURE_SERVICE, HEALTH_THERMOMETER_SERVICE, PULSE_OXIMETER_SERVICE
 
 
 def advertisement(*services: str) -> Advertisement:
@@ -22,6 +23,11 @@ def test_a_device_that_several_drivers_would_take_shows_them_all():
     assert {taken.key for taken in both} == {"sig-blood-pressure", "sig-health-thermometer"}
 
 
+def test_whether_an_oximeter_is_worn_or_put_on_now_and_then_is_a_persons_choice():
+    taken = {entry.key for entry in drivers_for(advertisement(PULSE_OXIMETER_SERVICE))}
+    assert {"sig-pulse-oximeter", "sig-pulse-oximeter-spot"} <= taken
+
+
 def test_an_unknown_key_names_those_there_are():
     with pytest.raises(UnknownDriver, match="contec-v7"):
         driver("contec-v8")
@@ -31,5 +37,5 @@ def test_an_unknown_key_names_those_there_are():
 def test_every_driver_says_what_its_transport_needs(key):
     found = driver(key)
     assert found.verified
-    assert bool(found.services) is (found.transport is Transport.BLE)
+    assert not found.marks or found.transport is Transport.BLE
     assert bool(found.serial) is (found.transport is Transport.SERIAL)

@@ -8,14 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_drivers import uuids
-from device_drivers.blood_pressure import BloodPressureMeasurement
 from device_drivers.date_time import CurrentTime, DateTime
-from device_drivers.health_thermometer import TemperatureMeasurement
 from device_drivers.ieee11073 import Special
 from device_drivers.registry import DRIVERS
 from device_drivers.sessions import (
     Bond,
-    Command,
     Deliver,
     LinkEstablished,
     ReadValue,
@@ -23,39 +20,15 @@ from device_drivers.sessions import (
     ReportStatus,
     Session,
     SubscribeTo,
-    ValueReceived,
     WriteValue,
 )
-from tests.device_drivers.samples import BERLIN, CUFF, NOON, context, readings
+from device_drivers.sig.blood_pressure import BloodPressureMeasurement
+from device_drivers.sig.health_thermometer import TemperatureMeasurement, TemperatureType
+from tests.device_drivers.samples import NOON, context, readings
+from tests.device_drivers.sig_talk import CLOCK, LOCAL_NOON, cuff, measure, pressures, tell, with_clock
 from vitals.parameters import Parameter
-from vitals.readings import Quality, Reading, Reason
+from vitals.readings import Quality, Reason
 from vitals.units import Unit
-
-LOCAL_NOON = NOON.astimezone(BERLIN).replace(tzinfo=None)
-CLOCK = frozenset({uuids.BLOOD_PRESSURE_MEASUREMENT, uuids.DATE_TIME, uuids.BATTERY_LEVEL})
-PRESSURES = {"systolic": Decimal(120), "diastolic": Decimal(80), "mean": Decimal(93)}
-
-
-def cuff(**options: bool) -> Session:
-    return DRIVERS["sig-blood-pressure"].session(context(CUFF, **options))
-
-
-def tell(session: Session, characteristic: str, data: bytes) -> list[Command]:
-    return list(session.handle(ValueReceived(at=NOON, characteristic=characteristic, data=data)))
-
-
-def measure(session: Session, **fields: object) -> Reading:
-    measurement = BloodPressureMeasurement(**{**PRESSURES, **fields})
-    (reading,) = readings(tell(session, uuids.BLOOD_PRESSURE_MEASUREMENT, bytes(measurement)))
-    return reading
-
-
-def with_clock(off_by: timedelta) -> Session:
-    """A cuff whose clock runs `off_by` ahead of ours, and has been read."""
-    session = cuff()
-    session.handle(LinkEstablished(at=NOON, characteristics=CLOCK))
-    tell(session, uuids.DATE_TIME, bytes(DateTime.of(LOCAL_NOON + off_by)))
-    return session
 
 
 def test_a_cuff_is_subscribed_first_and_its_clock_read():
@@ -194,6 +167,42 @@ def test_a_fahrenheit_thermometers_words_are_kept_beside_the_celsius():
     (reading,) = readings(tell(session, uuids.TEMPERATURE_MEASUREMENT, bytes(sent)))
     (value,) = reading.values
     assert (value.number, value.sent_number, value.sent_unit) == (Decimal(37), Decimal("98.6"), Unit.FAHRENHEIT)
+
+
+def thermometer() -> Session:
+    found = DRIVERS["sig-health-thermometer"].session(context())
+    found.handle(
+        LinkEstablished(at=NOON, characteristics=frozenset({uuids.TEMPERATURE_MEASUREMENT, uuids.TEMPERATURE_TYPE}))
+    )
+    return found
+
+
+def test_where_a_thermometer_measures_is_read_once_where_its_measurements_do_not_say():
+    found, sent = thermometer(), bytes(TemperatureMeasurement(temperature=Decimal("36.6")))
+    deliver, read = tell(found, uuids.TEMPERATURE_MEASUREMENT, sent)
+    assert isinstance(deliver, Deliver)
+    assert read == ReadValue(characteristic=uuids.TEMPERATURE_TYPE)
+    assert tell(found, uuids.TEMPERATURE_TYPE, b"\x09") == []
+    assert found.site == TemperatureType.TYMPANUM
+    assert len(tell(found, uuids.TEMPERATURE_MEASUREMENT, sent)) == 1
+
+
+def test_where_a_thermometer_measures_is_not_read_where_its_measurements_say_so():
+    sent = bytes(TemperatureMeasurement(temperature=Decimal("36.6"), site=TemperatureType.EAR))
+    assert len(tell(thermometer(), uuids.TEMPERATURE_MEASUREMENT, sent)) == 1
+
+
+@pytest.mark.parametrize("temperature", [Decimal(-301), Decimal(1000), Decimal("1E+30")])
+def test_an_absurd_temperature_is_refused(temperature):
+    sent = bytes(TemperatureMeasurement(temperature=temperature))
+    (refused,) = tell(thermometer(), uuids.TEMPERATURE_MEASUREMENT, sent)
+    assert refused == ReportRefused(at=NOON, reason="absurd_temperature", discarded=len(sent))
+
+
+def test_a_value_longer_than_any_measurement_is_refused():
+    (refused,) = tell(cuff(), uuids.BLOOD_PRESSURE_MEASUREMENT, pressures() + bytes(64))
+    assert isinstance(refused, ReportRefused)
+    assert refused.reason == "oversized"
 
 
 @pytest.mark.parametrize(("data", "percent"), [(b"\x00", 0), (b"\x64", 100)])

@@ -1,170 +1,219 @@
-"""The oximeters' sessions on streams that are cut, noisy and damaged."""
+"""Every driver's session on streams that are cut, noisy and damaged."""
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_drivers import contec_v7, nonin_df2, nonin_df8
+from device_drivers.driver import Driver
 from device_drivers.framing import BUFFER_LIMIT
-from device_drivers.sessions import Deliver, ReportRefused, Session
-from tests.device_drivers.samples import after, context, discarded, feed, readings
-from vitals.parameters import Parameter
+from device_drivers.registry import DRIVERS, FORMATS
+from device_drivers.sessions import (
+    BytesReceived,
+    Command,
+    Event,
+    LinkEstablished,
+    Session,
+    SessionContext,
+    SubscribeTo,
+    TimePassed,
+    ValueReceived,
+)
+from tests.device_drivers.families import family
+from tests.device_drivers.samples import BERLIN, NOON, after, discarded, readings
+from vitals.identifiers import DeviceKey
+
+STREAMS = family.streams()
+READ_BYTES = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """`unit` makes one whole message with this SpO2; a message is what a reading is made from."""
+class Talk:
+    """A driver whose device sends `Stream.unit`s."""
 
-    session: Callable[[], Session]
-    unit: Callable[[int], bytes]
+    def __init__(self, key: str) -> None:
+        self.driver, self.stream = DRIVERS[key], STREAMS[key]
 
+    def session(self) -> Session:
+        """One whose link stands."""
+        device = DeviceKey(device_type=self.driver.device_type, device_id="device-1")
+        session = self.driver.session(SessionContext(device=device, zone=BERLIN))
+        present = frozenset({self.stream.notify} if self.stream.notify else ())
+        session.handle(LinkEstablished(at=NOON, characteristics=present))
+        return session
 
-def live(spo2: int) -> bytes:
-    return bytes(
-        contec_v7.LivePacket(
-            spo2=spo2, pulse_rate=70, perfusion_index=Decimal("1.5"), waveform=50, bargraph=5, signal_strength=6
-        )
-    )
+    def feed(self, session: Session, *chunks: bytes, seconds: float = 0) -> list[Command]:
+        at, where = after(seconds), self.stream.notify
+        events: list[Event] = [
+            BytesReceived(at=at, data=chunk)
+            if where is None
+            else ValueReceived(at=at, characteristic=where, data=chunk)
+            for chunk in chunks
+        ]
+        return [command for event in events for command in session.handle(event)]
 
-
-def packet(spo2: int) -> bytes:
-    whole = nonin_df2.Packet(
-        hr=70,
-        spo2=spo2,
-        hr_d=70,
-        spo2_d=spo2,
-        spo2_fast=spo2,
-        spo2_bb=spo2,
-        e_hr=70,
-        e_spo2=spo2,
-        e_spo2_d=spo2,
-        e_hr_d=70,
-        srev=48,
-        timer=0,
-        smartpoint=True,
-        low_battery=False,
-        status=nonin_df2.Status.ALWAYS,
-        pleth=tuple(range(100, 125)),
-    )
-    return b"".join(bytes(frame) for frame in whole.frames())
+    def numbers(self, messages: list[bytes]) -> list[int | None]:
+        """The number of each reading, where every message comes a second after the one before."""
+        session = self.session()
+        found = [
+            reading
+            for place, message in enumerate(messages)
+            for reading in readings(self.feed(session, message, seconds=place))
+        ]
+        values = [reading.value(self.stream.parameter) for reading in found]
+        return [value and value.number and int(value.number) for value in values]
 
 
-def second(spo2: int) -> bytes:
-    return bytes(nonin_df8.DataFrame(hr=70, spo2=spo2))
+@pytest.fixture(params=sorted(STREAMS))
+def talk(request: pytest.FixtureRequest) -> Talk:
+    return Talk(request.param)
 
 
-STREAMS = {
-    "contec-v7": Stream(session=lambda: contec_v7.Session(context()), unit=live),
-    "nonin-df2": Stream(session=lambda: nonin_df2.Session(context()), unit=packet),
-    "nonin-df8": Stream(session=lambda: nonin_df8.Session(context()), unit=second),
-}
+def test_every_driver_that_reads_a_stream_has_one_here():
+    streaming = {
+        driver.key for driver in DRIVERS.values() if any(FORMATS[key].measure is not None for key in driver.formats)
+    }
+    assert streaming - STREAMS.keys() == set()
 
 
-@pytest.fixture(params=STREAMS)
-def stream(request: pytest.FixtureRequest) -> Stream:
-    return STREAMS[request.param]
+def test_each_second_becomes_one_reading(talk: Talk):
+    assert talk.numbers([talk.stream.unit(number) for number in (95, 96, 97)]) == [95, 96, 97]
 
 
-def spo2s(stream: Stream, messages: list[bytes]) -> list[int | None]:
-    """The SpO2 of each reading, where every message comes a second after the one before."""
-    session = stream.session()
-    found = [
-        reading
-        for place, message in enumerate(messages)
-        for reading in readings(feed(session, message, at=after(place)))
-    ]
-    numbers = [reading.value(Parameter.SPO2) for reading in found]
-    return [number and number.number and int(number.number) for number in numbers]
-
-
-def test_each_second_becomes_one_reading(stream: Stream):
-    assert spo2s(stream, [stream.unit(number) for number in (95, 96, 97)]) == [95, 96, 97]
-
-
-def test_every_way_to_cut_a_message_gives_the_same_reading(stream: Stream):
-    whole = stream.unit(95)
-    (expected,) = readings(feed(stream.session(), whole))
+def test_every_way_to_cut_a_message_gives_the_same_reading(talk: Talk):
+    whole = talk.stream.unit(95)
+    (expected,) = readings(talk.feed(talk.session(), whole))
     for cut in range(1, len(whole)):
-        commands = feed(stream.session(), whole[:cut], whole[cut:])
+        commands = talk.feed(talk.session(), whole[:cut], whole[cut:])
         assert readings(commands) == [expected]
         assert not discarded(commands)
-    one_by_one = feed(stream.session(), *(bytes((byte,)) for byte in whole))
+    one_by_one = talk.feed(talk.session(), *(bytes((byte,)) for byte in whole))
     assert readings(one_by_one) == [expected]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_noise_between_messages_costs_no_more_than_two_of_them(stream: Stream, seed: int):
+@given(data=st.data())
+@pytest.mark.parametrize("key", sorted(STREAMS))
+def test_every_way_to_cut_a_stream_gives_the_same_commands(key: str, data: st.DataObject):
+    talk = Talk(key)
+    whole = b"".join(talk.stream.unit(number) for number in (90, 91, 92))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)), max_size=12)))
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    together = talk.feed(talk.session(), whole)
+    assert talk.feed(talk.session(), *pieces) == together
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_between_messages_costs_no_more_than_two_of_them(talk: Talk, seed: int):
     noise = random.Random(seed).randbytes(40)
-    messages = [stream.unit(95), noise, *(stream.unit(number) for number in (90, 91, 92, 93))]
-    assert spo2s(stream, messages)[-2:] == [92, 93]
+    messages = [talk.stream.unit(95), noise, *(talk.stream.unit(number) for number in (90, 91, 92, 93))]
+    assert talk.numbers(messages)[-2:] == [92, 93]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_stream_may_begin_anywhere(stream: Stream, seed: int):
-    start = random.Random(seed).randrange(1, len(stream.unit(95)))
-    messages = [stream.unit(95)[start:], *(stream.unit(number) for number in (90, 91, 92, 93))]
-    assert spo2s(stream, messages)[-2:] == [92, 93]
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_before_and_after_messages_changes_none_of_them(talk: Talk, seed: int):
+    """The first may be lost to the noise before it where there is no checksum."""
+    noise = random.Random(seed).randbytes(40)
+    messages = [noise, *(talk.stream.unit(number) for number in (90, 91, 92, 93)), noise]
+    numbers = talk.numbers(messages)
+    assert [number for number in numbers if number in (92, 93)] == [92, 93]
+    assert not talk.stream.checked or set(numbers) <= {90, 91, 92, 93}
 
 
-def test_one_damaged_byte_costs_no_more_than_two_messages(stream: Stream):
-    whole = stream.unit(95)
+@pytest.mark.parametrize("seed", range(10))
+def test_a_stream_may_begin_anywhere(talk: Talk, seed: int):
+    start = random.Random(seed).randrange(1, len(talk.stream.unit(95)))
+    messages = [talk.stream.unit(95)[start:], *(talk.stream.unit(number) for number in (90, 91, 92, 93))]
+    assert talk.numbers(messages)[-2:] == [92, 93]
+
+
+def test_one_damaged_byte_costs_no_more_than_two_messages(talk: Talk):
+    whole = talk.stream.unit(95)
     for place in range(len(whole)):
         damaged = bytearray(whole)
         damaged[place] ^= 0x80
-        messages = [bytes(damaged), *(stream.unit(number) for number in (90, 91, 92))]
-        assert spo2s(stream, messages)[-1] == 92
+        messages = [bytes(damaged), *(talk.stream.unit(number) for number in (90, 91, 92))]
+        assert talk.numbers(messages)[-1] == 92
 
 
 @given(noise=st.lists(st.binary(max_size=400), max_size=10))
-@pytest.mark.parametrize("key", STREAMS)
+@pytest.mark.parametrize("key", sorted(STREAMS))
 def test_no_bytes_make_a_session_raise(key: str, noise: list[bytes]):
-    for command in feed(STREAMS[key].session(), *noise):
-        assert isinstance(command, Deliver | ReportRefused) or command.faults is not None
+    talk = Talk(key)
+    for command in talk.feed(talk.session(), *noise):
+        assert isinstance(command, Command)
 
 
 @pytest.mark.parametrize("size", [16, 64, 4096])
-@pytest.mark.parametrize("seed", range(10))
-def test_noise_makes_no_readings_and_no_faults(stream: Stream, seed: int, size: int):
-    """One in sixteen of it has the form of a Nonin DF8 frame; `size` bytes are read at once, two milliseconds apart."""
-    session, noise = stream.session(), random.Random(seed).randbytes(8192)
-    feed(session, stream.unit(95))
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_makes_no_readings(talk: Talk, seed: int, size: int):
+    """Some of any noise has the form of a frame without a checksum; `size` bytes are read at once, two milliseconds apart."""
+    session, noise = talk.session(), random.Random(seed).randbytes(8192)
+    talk.feed(session, talk.stream.unit(95))
     commands = [
         command
         for place in range(0, len(noise), size)
-        for command in feed(session, noise[place : place + size], at=after(1 + place / size * 0.002))
+        for command in talk.feed(session, noise[place : place + size], seconds=1 + place / size * 0.002)
     ]
-    assert all(isinstance(command, ReportRefused) for command in commands)
+    assert not readings(commands)
     assert discarded(commands) > 8000
-    assert readings(feed(session, stream.unit(96), stream.unit(97), at=after(10)))
+    assert readings(talk.feed(session, talk.stream.unit(96), talk.stream.unit(97), seconds=10))
 
 
-def test_noise_is_counted_and_not_held(stream: Stream):
-    assert discarded(feed(stream.session(), *[b"\x00" * 1000] * 100)) >= 99_000
+def test_noise_is_counted_and_not_held(talk: Talk):
+    assert discarded(talk.feed(talk.session(), *[b"\x00" * 1000] * 100)) >= 99_000
 
 
-def test_a_burst_as_long_as_one_read_of_the_line_loses_nothing():
+def test_a_burst_as_long_as_one_read_of_the_line_loses_nothing(talk: Talk):
     """The transport reads up to 4096 bytes at once, after a rest of a message."""
-    reader = contec_v7.frame_reader()
-    whole = live(95) * 1000
-    found = []
-    for at in range(0, len(whole), 4096):
-        reader.receive_data(whole[at : at + 4096])
-        found += list(reader.events())
-    assert len(found) == 1000
-    assert BUFFER_LIMIT > 4096
+    whole = talk.stream.unit(95) * (READ_BYTES // len(talk.stream.unit(95)) + 1)
+    session = talk.session()
+    commands = [
+        command
+        for at in range(0, len(whole), READ_BYTES)
+        for command in talk.feed(session, whole[at : at + READ_BYTES], seconds=at)
+    ]
+    assert not discarded(commands)
+    assert BUFFER_LIMIT > READ_BYTES
 
 
-def test_a_second_of_frames_becomes_one_reading():
-    session = contec_v7.Session(context())
-    found = [reading for frame in range(180) for reading in readings(feed(session, live(95), at=after(frame / 60)))]
-    assert len(found) == 3
+def test_the_deciding_frame_is_kept_for_audit(talk: Talk):
+    (reading,) = readings(talk.feed(talk.session(), talk.stream.unit(95)))
+    expected = talk.stream.raw(95) if talk.stream.raw else talk.stream.unit(95)
+    assert reading.raw == expected[:64]
 
 
-def test_the_deciding_frame_is_kept_for_audit(stream: Stream):
-    (reading,) = readings(feed(stream.session(), stream.unit(95)))
-    assert reading.raw == stream.unit(95)[:60]
+def every_session(driver: Driver) -> Session:
+    device = DeviceKey(device_type=driver.device_type, device_id="device-1")
+    return driver.session(SessionContext(device=device, zone=BERLIN))
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("key", sorted(DRIVERS))
+def test_no_value_of_any_characteristic_makes_a_session_raise(key: str, data: st.DataObject):
+    """Whatever a device sends where the session has subscribed or read, and however time passes."""
+    session = every_session(DRIVERS[key])
+    present = frozenset(data.draw(st.sets(st.sampled_from(family.characteristics()), max_size=12)))
+    said = session.handle(LinkEstablished(at=NOON, characteristics=present))
+    listening = [command.characteristic for command in said if isinstance(command, SubscribeTo)] or [None]
+    for place in range(6):
+        where = data.draw(st.sampled_from([*listening, *sorted(present)]))
+        bytes_ = data.draw(st.binary(max_size=80))
+        at = after(place * 2)
+        event = (
+            BytesReceived(at=at, data=bytes_)
+            if where is None
+            else ValueReceived(at=at, characteristic=where, data=bytes_)
+        )
+        for command in [*session.handle(event), *session.handle(TimePassed(at=at))]:
+            assert isinstance(command, Command)
+
+
+def test_a_second_of_frames_becomes_one_reading(talk: Talk):
+    """Where a device sends more often than once a second."""
+    session, rate = talk.session(), 60
+    found = [
+        command
+        for frame in range(3 * rate)
+        for command in talk.feed(session, talk.stream.unit(95), seconds=frame / rate)
+    ]
+    assert len(readings(found)) in ((3, 3 * rate) if talk.stream.repeats else (1,))

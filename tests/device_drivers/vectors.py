@@ -1,4 +1,4 @@
-"""Byte-level examples with the values expected of them, each with its source (`vectors.json`)."""
+"""Byte-level examples with the values expected of them, each with its source: the published ones and our own (`examples/*.json`)."""
 
 import json
 from decimal import Decimal
@@ -7,7 +7,14 @@ from typing import Any
 
 Vector = dict[str, Any]
 
-ALL: tuple[Vector, ...] = tuple(json.loads(Path(__file__).with_name("vectors.json").read_text(), parse_float=Decimal))
+
+def _load(path: Path) -> list[Vector]:
+    return json.loads(path.read_text(), parse_float=Decimal)
+
+
+ALL: tuple[Vector, ...] = tuple(
+    vector for path in sorted(Path(__file__).parent.glob("examples/*.json")) for vector in _load(path)
+)
 
 
 def of(*protocols: str) -> list[Vector]:

@@ -10,6 +10,7 @@ from device_drivers.sessions import (
     BytesReceived,
     Command,
     Deliver,
+    DeliverSamples,
     Event,
     ReportRefused,
     ReportStatus,
@@ -45,7 +46,7 @@ class Listener:
             self.bytes_received += len(event.data)
             self._heard.set()
         for command in self.session.handle(event):
-            if isinstance(command, Deliver | ReportRefused | ReportStatus):
+            if isinstance(command, Deliver | DeliverSamples | ReportRefused | ReportStatus):
                 self.said.append(command)
             else:
                 await self.link.perform(command)

@@ -9,7 +9,8 @@ import pytest
 from device_drivers import uuids
 from simulators.bluez.stack import SimulatedBlueZ
 from simulators.errors import LinkGone
-from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, Property, ServiceSpec
+from simulators.models.model import Property
+from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, ServiceSpec
 from simulators.radio import Radio
 
 ADDRESS = "C0:00:00:00:01:00"

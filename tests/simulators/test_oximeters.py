@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from device_drivers import contec_v7
-from device_drivers.contec_v7 import ControlCommand, control
+from device_drivers.oximeters import contec_v7_packets as contec_v7
+from device_drivers.oximeters.contec_v7_packets import ControlCommand, control
 from device_drivers.registry import driver
 from device_drivers.sessions import TimePassed
 from device_drivers.transports.serial_port import open_port
@@ -219,9 +219,9 @@ def test_keeping_alive_starts_nothing(wire: Wire):
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        (ControlCommand.STOP_LIVE, contec_v7.pack(0x0B, (0xA2, 0))),
+        (ControlCommand.STOP_LIVE, contec_v7.pack(0x0C, ())),
         (ControlCommand.ASK_DEVICE_ID, contec_v7.pack(0x04, tuple(b"SIM-V70"))),
-        (ControlCommand.ASK_PERFUSION_SUPPORT, contec_v7.pack(0x0E, (1,))),
+        (ControlCommand.ASK_PERFUSION_SUPPORT, contec_v7.pack(0x0E, (0,))),
         (0xB2, contec_v7.pack(0x0B, (0xB2, 5))),
     ],
 )

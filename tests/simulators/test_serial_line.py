@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from device_drivers.driver import SerialSettings
 from device_drivers.errors import PortUnavailable
-from device_drivers.registry import SerialSettings
 from device_drivers.sessions import BytesReceived, LinkEstablished, SendBytes
 from device_drivers.transports.serial_port import SerialLink, open_port
 from simulators.serial_line import SerialLine

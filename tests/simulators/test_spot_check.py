@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from device_drivers.blood_pressure import Status
 from device_drivers.sessions import LinkEstablished
+from device_drivers.sig.blood_pressure import Status
 from device_drivers.transports.ble import BleLink, Bluetooth
 from simulators.bluez.stack import SimulatedBlueZ
 from simulators.damage import Fault

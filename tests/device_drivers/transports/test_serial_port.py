@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from device_drivers.driver import SerialSettings
 from device_drivers.errors import CommandFailed, LinkLost, PortUnavailable
-from device_drivers.registry import SerialSettings
 from device_drivers.sessions import Bond, BytesReceived, Event, LinkEstablished, SendBytes
 from device_drivers.transports.serial_port import SerialLink, open_port
 from tests.support.waiting import eventually
