@@ -24,7 +24,7 @@ def load_gateway(
     merged = merge(GatewaySettings, file=file, overrides=overrides, environment=environment)
     try:
         settings = from_mapping(merged.tree, source=str(file))
-        check_devices(settings.devices, source=str(file))
+        check_devices(settings, source=str(file))
     except InvalidSettings as error:
         raise _refusal(error, merged.origins, file) from error
     return Loaded(settings=settings, origins=merged.origins)

@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "agent": "run a bedside gateway's agent, scan for devices, show its status",
     "simulate": "run a simulated ward's devices",
     "watch": "watch beds live in the terminal",
+    "decode": "show what a device's bytes mean: a value, a stream, a Bluetooth capture",
+    "encode": "make a device's bytes from their fields; the inverse of decode",
     "token": "print a token for a development hub",
     "doctor": "check every component and say what to do",
     "config": "show or check a configuration",

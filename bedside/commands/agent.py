@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
@@ -18,16 +18,21 @@ from bedside import logs
 from bedside.exits import CommandFailed, Exit
 from bedside.gateway import INSTALLED, load_gateway, load_usual_gateway
 from bedside.up.layout import Layout
+from device_drivers.advertisement import Advertisement
+from device_drivers.driver import SerialSettings
 from device_drivers.errors import BluetoothUnavailable
 from device_drivers.transports.ble import Bluetooth
-from device_drivers.transports.link import Advertisement
-from device_drivers.transports.serial_port import list_ports
+from device_drivers.transports.link import Link
+from device_drivers.transports.serial_port import list_ports, open_port
+from device_drivers.transports.usb_devices import usb_devices
 from edge_agent import scan, status
 from edge_agent.agent import run as run_agent
 from edge_agent.errors import InvalidSettings, OutboxFault
 from edge_agent.settings import GatewaySettings, Level
 
 LONGEST_SCAN_SECONDS: Final = 3600.0
+LISTEN_SECONDS: Final = 3.5
+"""To each setting of a line: a device that speaks once a second says three frames."""
 _EXAMPLES: Final = """examples:
   bedside agent scan                             what is in earshot and plugged in, and which driver would take it
   bedside agent run --config gateway.toml        be a gateway
@@ -50,6 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     running.set_defaults(run=_run)
     scanning = action("scan", "show devices in earshot and serial ports, with the drivers that would take them")
     scanning.add_argument("--seconds", type=_seconds, default=10.0, help="how long to listen (10)")
+    scanning.add_argument(
+        "--listen",
+        action="store_true",
+        help="open each serial port and hear which format its device speaks; sends nothing",
+    )
     scanning.add_argument("--state", type=Path, metavar="DIR", help="look at a demo's simulated devices instead")
     scanning.add_argument("--json", action="store_true", help="one JSON object")
     scanning.set_defaults(run=_scan)
@@ -105,7 +115,7 @@ def _scan(arguments: argparse.Namespace) -> int:
         layout = Layout(arguments.state.absolute())
         os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = layout.bus_address
         ports = [(str(port), "simulated") for port in sorted(layout.ttys.glob("*"))]
-    found = asyncio.run(_scanned(arguments.seconds, ports))
+    found = asyncio.run(_scanned(arguments.seconds, ports, listen=arguments.listen))
     if arguments.json:
         print(msgspec.json.encode(found).decode())
         return Exit.OK
@@ -113,6 +123,8 @@ def _scan(arguments: argparse.Namespace) -> int:
         strength = "" if sighting.rssi is None else f"{sighting.rssi} dBm"
         drivers = ", ".join(sighting.drivers) or "no driver"
         print(f"{sighting.transport:7} {sighting.where:24} {sighting.name or '-':28} {strength:8} {drivers}")
+        if said := sighting.problem or sighting.heard:
+            print(f"{'':8}{said}")
     if found.bluetooth_problem:
         print(f"Bluetooth: {found.bluetooth_problem}")
     if not found.sightings:
@@ -120,8 +132,9 @@ def _scan(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]]) -> scan.Scan:
-    sightings = list(scan.serial_ports(ports))
+async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]], *, listen: bool) -> scan.Scan:
+    sightings = [*scan.plugged(usb_devices())]
+    sightings += [await _listened(port) if listen else port for port in scan.serial_ports(ports)]
     problem = None
     try:
         async with Bluetooth() as bluetooth:
@@ -131,6 +144,13 @@ async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]]) -> s
     except BluetoothUnavailable as error:
         problem = str(error)
     return scan.Scan(sightings=tuple(sightings), bluetooth_problem=problem)
+
+
+async def _listened(port: scan.Sighting) -> scan.Sighting:
+    def connect(path: str, settings: SerialSettings) -> Awaitable[Link]:
+        return open_port(path, settings, clock=lambda: datetime.now(UTC))
+
+    return await scan.listened(port, connect, seconds=LISTEN_SECONDS, sleep=asyncio.sleep)
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 from bedside.doctor.findings import Finding, failed, not_applicable, ok, together, warning
 from bedside.doctor.subject import Subject
 from bedside.exits import Exit
+from device_drivers.advertisement import Advertisement
 from device_drivers.errors import BluetoothUnavailable
 from device_drivers.transports.ble import Bluetooth
-from device_drivers.transports.link import Advertisement
 from device_drivers.transports.serial_port import list_ports
 from edge_agent.settings import GatewaySettings
 

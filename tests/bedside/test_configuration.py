@@ -193,7 +193,7 @@ class TestGateway:
     def test_a_device_is_named_by_its_place(self, tmp_path):
         text = '[[devices]]\ndevice_id = "x"\ndriver = "{}"\n{}\n'
         assert self.failure(tmp_path, text.format("contec", "port = '/dev/x'")).startswith(
-            "gateway.toml: devices[0].driver: there is no driver 'contec'; there are contec-v7,"
+            "gateway.toml: devices[0].driver: there is no driver 'contec'; did you mean contec-"
         )
         assert self.failure(tmp_path, text.format("contec-v7", "prot = 1")).startswith(
             "gateway.toml: there is no key devices[0].prot; did you mean devices[0].port?"

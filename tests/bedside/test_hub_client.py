@@ -86,7 +86,7 @@ def test_what_is_no_hub_is_said_to_be_unreachable(answer, said):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        (f"http://127.0.0.1:{free_port()}", "Connection refused"),
+        pytest.param(f"http://127.0.0.1:{free_port()}", "Connection refused", id="nobody"),
         ("http://nowhere.invalid", "Name or service not known|Temporary failure in name resolution"),
         ("ftp://127.0.0.1", "must begin with http:// or https://"),
         ("127.0.0.1:5054", "must begin with http:// or https://"),

@@ -1,0 +1,1 @@
+"""What `bedside decode` and `bedside encode` do."""

@@ -1,0 +1,1 @@
+"""Recordings of a conversation between a host and its devices, read back."""
