@@ -46,11 +46,11 @@ async def run(settings: GatewaySettings, *, stop: asyncio.Event, time: Time = RE
     On the way out each device's disconnection is committed, the hub is told that the gateway is offline, and what is unsent stays
     in the outbox.
     """
-    check_devices(settings.devices)
+    check_devices(settings)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     async with _outbox(settings, time) as outbox:
         publisher = _publisher(settings, outbox, time)
-        supervisor = Supervisor(settings.devices, outbox, time=time)
+        supervisor = Supervisor(settings.devices, outbox, time=time, allow_inflation=settings.allow_inflation)
         logger.info("gateway %s: %d devices, outbox epoch %s", settings.gateway_id, len(settings.devices), outbox.epoch)
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(publisher.run(), name="publisher")

@@ -21,7 +21,9 @@ from device_drivers.sessions import (
     Command,
     CommandRefused,
     Deliver,
+    DeliverSamples,
     Event,
+    Inflate,
     LinkCommand,
     ReportRefused,
     ReportStatus,
@@ -68,13 +70,15 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the shell must know of the device and its driver. `sleeps` and `stale_after_seconds` as in the driver's registry."""
+    """What the shell must know of the device and its driver. `sleeps` and `stale_after_seconds` as in the driver's registry;
+    `allow_inflation` as in the gateway's configuration."""
 
     device: DeviceKey
     session: Callable[[], Session]
     sleeps: bool
     stale_after_seconds: float | None
     replay: ReplaySettings | None = None
+    allow_inflation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class DeviceStatus:
     since: datetime | None = None
     problem: str | None = None
     readings: int = 0
+    samples: int = 0
     last_reading: datetime | None = None
     battery_percent: int | None = None
     faults: tuple[str, ...] = ()
@@ -179,8 +184,6 @@ class Device:
                 await self._perform_all(session, link, event)
         except _Over as over:
             return over
-        except LinkLost as lost:
-            return self._ended(str(lost))
         except Exception:
             # A driver's bug must not take the other devices down with it; the trace has no values, only our code.
             logger.exception("%s: the driver failed; the link is closed and tried again", self._name)
@@ -218,16 +221,33 @@ class Device:
                 await self._report(command)
             case ReportRefused():
                 await self._refused(command)
+            case DeliverSamples(chunk=chunk):
+                self.status.samples += len(chunk.samples)
+            case Inflate():
+                return await self._inflate(link, command)
             case CloseLink():
                 raise _Over(Occurrence.ENDED, "idle")
             case _:
                 return await self._perform_on_link(link, command)
         return None
 
+    async def _inflate(self, link: Link, inflate: Inflate) -> CommandRefused | None:
+        """A cuff squeezes an arm only where the gateway's configuration allows it, and never unsaid."""
+        if not self._profile.allow_inflation:
+            self.status.problem = "inflation is not allowed: set allow_inflation = true in the gateway's configuration"
+            return CommandRefused(at=self._time.clock(), command=inflate, reason=self.status.problem)
+        logger.warning("%s: starting a measurement: the cuff inflates", self._name)
+        return await self._perform_on_link(link, inflate.command)
+
     async def _perform_on_link(self, link: Link, command: LinkCommand) -> CommandRefused | None:
         try:
             await link.perform(command)
         except CommandFailed as error:
+            return CommandRefused(at=self._time.clock(), command=command, reason=str(error))
+        except LinkLost as error:
+            # Closing ends the link's events, and those that it gave before are handled first: a cuff that has had its measurement
+            # confirmed, and has left, does not say it again.
+            await self._close(link)
             return CommandRefused(at=self._time.clock(), command=command, reason=str(error))
         return None
 

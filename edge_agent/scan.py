@@ -1,25 +1,37 @@
-"""What is within reach: Bluetooth devices that advertise and serial ports, with the drivers that may fit.
+"""What is within reach: Bluetooth devices that advertise, serial ports and USB devices, with the drivers that may fit.
 
 For `bedside agent scan`. A device that several drivers fit is shown with all of them: choosing is a person's.
 """
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from typing import Final
 
 import msgspec
 
-from device_drivers.registry import DRIVERS, Transport, drivers_for
-from device_drivers.transports.link import Advertisement
+from device_drivers.advertisement import Advertisement
+from device_drivers.driver import SerialSettings, Transport
+from device_drivers.errors import TransportError
+from device_drivers.registry import drivers_for, drivers_on
+from device_drivers.sessions import BytesReceived
+from device_drivers.sniffing import Evidence, Sniffer, serial_drivers, settings_to_try
+from device_drivers.transports.link import Link
+from device_drivers.transports.usb_devices import UsbDevice
+
+SILENT: Final = "silent: a device that must be asked first, or none"
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """One device or port. `rssi` is the last signal strength in dBm, of Bluetooth alone."""
+    """One device or port. `rssi` is the last signal strength in dBm, of Bluetooth alone; `heard` and `problem` are of ports that were
+    listened to."""
 
     transport: str
     where: str
     name: str | None
     drivers: tuple[str, ...]
     rssi: int | None = None
+    heard: str | None = None
+    problem: str | None = None
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +66,7 @@ async def advertising(
 
 def serial_ports(ports: Iterable[tuple[str, str | None]]) -> tuple[Sighting, ...]:
     """Serial ports by name and description. A port doesn't tell what is behind it: every serial driver may fit."""
-    fitting = tuple(sorted(key for key, driver in DRIVERS.items() if driver.transport is Transport.SERIAL))
+    fitting = tuple(sorted(driver.key for driver in serial_drivers()))
     return tuple(
         Sighting(transport=Transport.SERIAL, where=port, name=description, drivers=fitting)
         for port, description in sorted(ports)
@@ -70,4 +82,59 @@ def _merged(before: Sighting | None, advertisement: Advertisement) -> Sighting:
         name=advertisement.name or (before.name if before else None),
         drivers=drivers or (before.drivers if before else ()),
         rssi=advertisement.rssi,
+    )
+
+
+async def listened(
+    port: Sighting,
+    connect: Callable[[str, SerialSettings], Awaitable[Link]],
+    *,
+    seconds: float,
+    sleep: Callable[[float], Awaitable[None]],
+) -> Sighting:
+    """The port again, with the drivers whose frames are heard on it: so long with each setting of a line, sending nothing. A silent line may
+    be that of a device which must be asked: every driver is shown then, as before."""
+    found: tuple[Evidence, ...] = ()
+    bytes_heard = 0
+    for settings in settings_to_try():
+        try:
+            link = await connect(port.where, settings)
+        except TransportError as error:
+            return msgspec.structs.replace(port, problem=error.reason)
+        sniffer = await _sniffed(link, settings, seconds=seconds, sleep=sleep)
+        bytes_heard += sniffer.heard
+        found += sniffer.evidence
+    if not found:
+        return msgspec.structs.replace(port, heard=f"{bytes_heard} bytes of no known format" if bytes_heard else SILENT)
+    best = sorted(found, key=lambda one: -one.share)
+    heard = ", ".join(f"{one.frames} frames of {one.wire_format} ({one.share:.0%} of all bytes)" for one in best)
+    return msgspec.structs.replace(port, drivers=tuple(dict.fromkeys(one.driver for one in best)), heard=heard)
+
+
+async def _sniffed(
+    link: Link, settings: SerialSettings, *, seconds: float, sleep: Callable[[float], Awaitable[None]]
+) -> Sniffer:
+    sniffer = Sniffer(settings)
+
+    async def listen() -> None:
+        async for event in link.events():
+            if isinstance(event, BytesReceived):
+                sniffer.receive_data(event.data)
+
+    listening = asyncio.create_task(listen(), name="sniff")
+    try:
+        await sleep(seconds)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await link.close()
+    return sniffer
+
+
+def plugged(devices: Iterable[UsbDevice]) -> tuple[Sighting, ...]:
+    """USB devices that a driver knows; of all the others a scan would only be long."""
+    return tuple(
+        Sighting(transport=Transport.USB_HID, where=device.where, name=device.name, drivers=drivers)
+        for device in devices
+        if (drivers := tuple(driver.key for driver in drivers_on(device.usb)))
     )

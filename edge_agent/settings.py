@@ -92,13 +92,14 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The whole file. `allow_inflation`: cuffs whose driver's option asks for it may be inflated by this gateway."""
 
     gateway_id: GatewayId
     state_dir: Path
     mqtt: MqttSettings = msgspec.field(default_factory=MqttSettings)
     outbox: OutboxSettings = msgspec.field(default_factory=OutboxSettings)
     devices: Annotated[tuple[DeviceSettings, ...], msgspec.Meta(max_length=MAX_DEVICES)] = ()
+    allow_inflation: bool = False
     logging: LoggingSettings = msgspec.field(default_factory=LoggingSettings)
 
 

@@ -51,6 +51,7 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     since: Instant | None
     problem: str | None
     readings: int
+    samples: int = 0
     last_reading_seconds: float | None
     battery_percent: int | None
     faults: tuple[str, ...]
@@ -136,6 +137,7 @@ def _device_report(status: DeviceStatus, now: datetime) -> DeviceReport:
         since=status.since,
         problem=status.problem,
         readings=status.readings,
+        samples=status.samples,
         last_reading_seconds=None if last is None else round((now - last).total_seconds(), 3),
         battery_percent=status.battery_percent,
         faults=status.faults,

@@ -9,15 +9,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
+from device_drivers.driver import INFLATE, Driver, Transport
 from device_drivers.errors import UnknownDriver
-from device_drivers.registry import Driver, Transport, driver
+from device_drivers.registry import driver
 from device_drivers.sessions import Session, SessionContext
 from device_drivers.transports.ble import Bluetooth
 from device_drivers.transports.link import Link
 from device_drivers.transports.serial_port import open_port
 from edge_agent.device import Connector, Device, DeviceStatus, Outbox, Profile, Time
 from edge_agent.errors import InvalidSettings
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings import DeviceSettings, GatewaySettings
 from vitals.identifiers import DeviceKey
 
 
@@ -52,24 +53,51 @@ class SerialConnector:
         return await open_port(self.port, self.driver.serial, clock=self.clock)
 
 
-def check_devices(devices: Sequence[DeviceSettings], *, source: str = "gateway.toml") -> None:
-    """Every device has a driver that there is, over the transport that it speaks. Raises InvalidSettings."""
-    for index, settings in enumerate(devices):
+def check_devices(settings: GatewaySettings, *, source: str = "gateway.toml") -> None:
+    """Every device has a driver that there is, over the transport that it speaks, and options that it knows. Raises InvalidSettings."""
+    for index, device in enumerate(settings.devices):
         where = f"devices[{index}]"
         try:
-            chosen = driver(settings.driver)
+            chosen = driver(device.driver)
         except UnknownDriver as error:
             raise InvalidSettings(source, f"{where}.driver", str(error)) from error
-        if (chosen.transport is Transport.SERIAL) is (settings.port is None):
-            key = "port" if chosen.transport is Transport.SERIAL else "address"
-            raise InvalidSettings(source, f"{where}.{key}", f"is what driver {chosen.key} needs")
+        _check_transport(chosen, device, source, where)
+        _check_options(chosen, device, source, where, allow_inflation=settings.allow_inflation)
+
+
+def _check_transport(chosen: Driver, device: DeviceSettings, source: str, where: str) -> None:
+    if chosen.transport not in (Transport.BLE, Transport.SERIAL):
+        raise InvalidSettings(
+            source, f"{where}.driver", f"{chosen.key} needs {chosen.transport}, which no agent has yet"
+        )
+    if (chosen.transport is Transport.SERIAL) is (device.port is None):
+        key = "port" if chosen.transport is Transport.SERIAL else "address"
+        raise InvalidSettings(source, f"{where}.{key}", f"is what driver {chosen.key} needs")
+
+
+def _check_options(chosen: Driver, device: DeviceSettings, source: str, where: str, *, allow_inflation: bool) -> None:
+    known = {option.name: option for option in chosen.all_options}
+    for name, value in device.options.items():
+        key = f"{where}.options.{name}"
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise InvalidSettings(source, key, f"is no option of driver {chosen.key}; there are {there}")
+        if problem := known[name].problem(value):
+            raise InvalidSettings(source, key, problem)
+        if name == INFLATE and value and not allow_inflation:
+            raise InvalidSettings(
+                source, key, "inflates a cuff: set allow_inflation = true for this gateway, or leave it out"
+            )
 
 
 class Supervisor:
     """Runs devices that `check_devices` has passed; `statuses` shows them by `device_type:device_id`."""
 
-    def __init__(self, devices: Sequence[DeviceSettings], outbox: Outbox, *, time: Time) -> None:
+    def __init__(
+        self, devices: Sequence[DeviceSettings], outbox: Outbox, *, time: Time, allow_inflation: bool = False
+    ) -> None:
         self._settings = devices
+        self._allow_inflation = allow_inflation
         self._outbox = outbox
         self._time = time
         self._devices: dict[str, Device] = {}
@@ -98,6 +126,7 @@ class Supervisor:
             sleeps=chosen.sleeps,
             stale_after_seconds=chosen.stale_after_seconds,
             replay=settings.replay,
+            allow_inflation=self._allow_inflation,
         )
         device = Device(profile, self._connector(settings, chosen, bluetooth), self._outbox, time=self._time)
         self._devices[str(key)] = device

@@ -11,7 +11,9 @@ from device_drivers.sessions import (
     Command,
     CommandRefused,
     Deliver,
+    DeliverSamples,
     Event,
+    Inflate,
     LinkCommand,
     LinkEstablished,
     ReportRefused,
@@ -19,11 +21,15 @@ from device_drivers.sessions import (
     SendBytes,
     TimePassed,
 )
-from tests.edge_agent.samples import NOON, reading
+from tests.edge_agent.samples import NOON, OXIMETER, reading
 from vitals.envelope import DeviceEvent
 from vitals.readings import Reading
+from vitals.waveforms import SampleChunk, Signal
 
 WAIT_SECONDS = 5.0
+SAMPLES = SampleChunk(
+    device=OXIMETER, signal=Signal.PLETHYSMOGRAM, started=NOON, rate_hz=60, low=0, high=127, samples=(1, 2, None)
+)
 
 
 class TestLink:
@@ -59,6 +65,7 @@ class TestLink:
 
     async def close(self) -> None:
         self.closed = True
+        self._events.put_nowait(None)
 
 
 @dataclass
@@ -114,7 +121,7 @@ class MemoryOutbox:
 
 class ByteSession:
     """Sends `?` on connecting. A byte up to 100 is a reading with that saturation; 0xB0 reports a battery, 0xC0 closes the link,
-    0xD0 is a driver's bug, anything else is refused."""
+    0xD0 is a driver's bug, 0xE0 inflates a cuff with `!`, 0xF0 gives three samples of a waveform, anything else is refused."""
 
     def __init__(self) -> None:
         self.seen: list[Event] = []
@@ -141,4 +148,8 @@ class ByteSession:
             return CloseLink()
         if byte == 0xD0:
             raise ZeroDivisionError
+        if byte == 0xE0:
+            return Inflate(command=SendBytes(data=b"!"))
+        if byte == 0xF0:
+            return DeliverSamples(chunk=SAMPLES)
         return ReportRefused(at=NOON, reason="checksum", discarded=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device_drivers.contec_v7 import LivePacket
+from device_drivers.oximeters.contec_v7_packets import LivePacket
 from edge_agent import status
 from edge_agent.agent import run
 from edge_agent.errors import InvalidSettings

@@ -45,8 +45,16 @@ def running(outbox: MemoryOutbox, connector: TestConnector, time: ManualTime) ->
         stale: float | None = 10.0,
         replay: ReplaySettings | None = None,
         session: Callable[[], ByteSession] = ByteSession,
+        allow_inflation: bool = False,
     ) -> AsyncIterator[Device]:
-        profile = Profile(device=OXIMETER, session=session, sleeps=sleeps, stale_after_seconds=stale, replay=replay)
+        profile = Profile(
+            device=OXIMETER,
+            session=session,
+            sleeps=sleeps,
+            stale_after_seconds=stale,
+            replay=replay,
+            allow_inflation=allow_inflation,
+        )
         device = Device(profile, connector, outbox, time=time.time)
         task = asyncio.create_task(device.run())
         try:
@@ -94,6 +102,17 @@ async def test_a_link_lost_under_a_command_is_a_lost_link(running: Running, conn
     connector.offers(link)
     async with running():
         await outbox.until(lambda: ("disconnected", "offline", "link_lost") in outbox.told)
+
+
+async def test_what_a_link_gave_before_it_was_lost_under_a_command_is_not_lost(running, connector, outbox):
+    """A cuff has had its measurement confirmed, and has left before its clock was read."""
+    link = TestLink()
+    link.gives(bytes([97]))
+    link.lost = True
+    connector.offers(link)
+    async with running(sleeps=True, stale=None):
+        await outbox.until(lambda: ("disconnected", "idle", "sleeping") in outbox.told)
+    assert len(outbox.readings) == 1
 
 
 async def test_a_sleeping_device_that_ends_its_connection_is_idle_and_not_lost(running, connector, outbox, time):
@@ -266,3 +285,35 @@ async def test_a_link_that_breaks_in_its_events_is_a_lost_link(running, connecto
     connector.offers(Breaking())
     async with running():
         await outbox.until(lambda: ("disconnected", "offline", "link_lost") in outbox.told)
+
+
+async def test_a_cuff_that_may_not_inflate_does_not_and_the_driver_is_told(running: Running, connector, outbox):
+    link, session = TestLink(), ByteSession()
+    connector.offers(link)
+    async with running(session=lambda: session) as device:
+        link.gives(b"\xe0\x61")
+        await outbox.until(lambda: outbox.readings)
+        assert link.performed == [SendBytes(data=b"?")]
+        (refused,) = [event for event in session.seen if isinstance(event, CommandRefused)]
+        assert "allow_inflation" in refused.reason
+        assert device.status.readings == 1
+
+
+async def test_a_cuff_that_may_inflate_does_and_the_log_says_so(running: Running, connector, outbox, caplog):
+    link = TestLink()
+    connector.offers(link)
+    async with running(allow_inflation=True):
+        link.gives(b"\xe0\x61")
+        await outbox.until(lambda: outbox.readings)
+    assert link.performed[-1] == SendBytes(data=b"!")
+    assert [record.message for record in caplog.records if "the cuff inflates" in record.message]
+
+
+async def test_samples_of_a_waveform_are_counted_and_not_kept(running: Running, connector, outbox):
+    link = TestLink()
+    connector.offers(link)
+    async with running() as device:
+        link.gives(b"\xf0\xf0\x61")
+        await outbox.until(lambda: outbox.readings)
+        assert device.status.samples == 6
+    assert len(outbox.readings) == 1

@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from device_drivers import uuids
-from device_drivers.errors import BluetoothUnavailable
-from device_drivers.transports.link import Advertisement
-from edge_agent.scan import advertising, serial_ports
+from device_drivers.advertisement import Advertisement
+from device_drivers.driver import SerialSettings, Transport
+from device_drivers.errors import BluetoothUnavailable, PortUnavailable
+from device_drivers.oximeters.nonin_df8 import DataFrame
+from device_drivers.registry import DRIVERS
+from device_drivers.transports.usb_devices import usb_devices
+from edge_agent.scan import SILENT, advertising, listened, plugged, serial_ports
+from tests.edge_agent.links import TestLink
 
 CUFF = "C0:26:DA:00:12:34"
 UNKNOWN = "C0:26:DA:00:00:01"
@@ -53,4 +58,56 @@ async def test_bluetooth_that_is_not_there_is_an_error_and_no_empty_list():
 def test_a_serial_port_shows_every_serial_driver():
     (port,) = serial_ports([("/dev/ttyUSB0", "CP2102")])
     assert (port.where, port.name) == ("/dev/ttyUSB0", "CP2102")
-    assert port.drivers == ("contec-v7", "nonin-df2", "nonin-df8")
+    assert port.drivers == tuple(sorted(key for key, driver in DRIVERS.items() if driver.transport is Transport.SERIAL))
+
+
+async def heard_on_a_port(data: bytes, *, baud: int = 9600):
+    (port,) = serial_ports([("/dev/ttyUSB0", "CP2102")])
+    links: list[TestLink] = []
+
+    async def connect(path: str, settings: SerialSettings) -> TestLink:
+        links.append(TestLink())
+        if settings.baud == baud:
+            links[-1].gives(data)
+        return links[-1]
+
+    found = await listened(port, connect, seconds=5, sleep=soon)
+    assert all(link.closed and not link.performed for link in links)
+    return found
+
+
+async def test_a_port_that_is_listened_to_shows_the_drivers_whose_frames_are_heard():
+    found = await heard_on_a_port(b"".join(bytes(DataFrame(hr=70, spo2=spo2)) for spo2 in range(90, 98)))
+    assert "nonin-df8" in found.drivers
+    assert len(found.drivers) < len(serial_ports([("x", None)])[0].drivers)
+    assert "8 frames of nonin-df8 (100% of all bytes)" in found.heard
+
+
+async def test_a_silent_port_shows_every_driver_and_says_so():
+    found = await heard_on_a_port(b"")
+    assert found.heard == SILENT
+    assert "contec-v7" in found.drivers
+
+
+async def test_a_port_that_is_in_use_says_so():
+    async def connect(path: str, settings: SerialSettings) -> TestLink:
+        raise PortUnavailable("/dev/ttyUSB0: in use")
+
+    (port,) = serial_ports([("/dev/ttyUSB0", None)])
+    found = await listened(port, connect, seconds=5, sleep=soon)
+    assert found.problem == "/dev/ttyUSB0: in use"
+
+
+def test_a_usb_device_that_a_driver_knows_is_shown(tmp_path):
+    known = next((driver, usb) for driver in DRIVERS.values() for usb in driver.usb)
+    for name, vendor, product in [("1-1", *str(known[1]).split(":")), ("1-2", "ffff", "0001"), ("1-0:1.0", None, None)]:
+        folder = tmp_path / name
+        folder.mkdir()
+        if vendor:
+            (folder / "idVendor").write_text(f"{vendor}\n")
+            (folder / "idProduct").write_text(f"{product}\n")
+            (folder / "product").write_text("A monitor\n")
+    (found,) = plugged(usb_devices(tmp_path))
+    assert (found.where, found.name, found.transport) == ("1-1", "A monitor", "usb-hid")
+    assert known[0].key in found.drivers
+    assert list(usb_devices(tmp_path / "none")) == []

@@ -32,7 +32,7 @@ device_id = "cuff-1"
 driver = "sig-blood-pressure"
 address = "C0:26:DA:00:12:34"
 zone = "Europe/Berlin"
-options = {set_clock = true}
+options = {set_time = true}
 
 [[devices]]
 device_id = "ox-1"
@@ -62,7 +62,7 @@ def test_a_whole_file_is_read(tmp_path: Path):
     settings = load(path)
     assert settings.mqtt == MqttSettings(port=1884)
     assert [one.device_id for one in settings.devices] == ["cuff-1", "ox-1"]
-    assert settings.devices[0].options == {"set_clock": True}
+    assert settings.devices[0].options == {"set_time": True}
     assert settings.devices[1].replay == ReplaySettings(
         recording="stay-1", started=datetime(2026, 3, 1, 12, tzinfo=UTC), speed=60, position_seconds=30
     )
