@@ -11,7 +11,7 @@ from typing import Final
 
 from bedside.services.locate import ComponentMissing
 from bedside.services.process import ServiceFailed
-from bench import fanout, ingest
+from bench import drivers, fanout, ingest
 from bench.errors import BenchFailed
 from bench.figures import Report, table
 from bench.machine import Cores, choose_cores, described
@@ -24,7 +24,7 @@ ratios count, absolute figures drift on a machine that others share. docs/explan
 exit codes: 0 ok, 1 a check failed, 2 usage, 4 a program is missing or does not start
 
 examples:
-  ./dev bench                     both benchmarks, about two minutes
+  ./dev bench                     all benchmarks, about three minutes
   ./dev bench ingest --rounds 10
   ./dev bench --quick --json      small and fast: whether it works, not how fast it is"""
 
@@ -48,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _drivers(arguments: argparse.Namespace, cores: Cores) -> Report:
+    plan = drivers.QUICK if arguments.quick else drivers.FULL
+    return drivers.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+
+
 def _ingest(arguments: argparse.Namespace, cores: Cores) -> Report:
     plan = ingest.QUICK if arguments.quick else ingest.FULL
     return ingest.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
@@ -59,7 +64,7 @@ def _fanout(arguments: argparse.Namespace, cores: Cores) -> Report:
 
 
 _BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores], Report]]] = MappingProxyType(
-    {"ingest": _ingest, "fanout": _fanout}
+    {"drivers": _drivers, "ingest": _ingest, "fanout": _fanout}
 )
 
 
@@ -70,11 +75,11 @@ def _chosen(parsed: argparse.Namespace) -> Sequence[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./dev bench",
-        description="Measure what the hub takes in and delivers, beside named baselines.",
+        description="Measure what drivers decode, and what the hub takes in and delivers, beside named baselines.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bench", nargs="?", choices=[*_BENCHES], help="one of them; both where not said")
+    parser.add_argument("bench", nargs="?", choices=[*_BENCHES], help="one of them; all where not said")
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds of each benchmark (5)")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")

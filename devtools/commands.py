@@ -11,13 +11,23 @@ from devtools import locks, programs
 from devtools.console import Failed, say
 from devtools.environment import BELOW, CHECKOUT, PYTHON, VENV, ensure_environment, environment
 
-PACKAGES: Final = ("vitals", "device_drivers", "edge_agent", "hub", "simulators", "bedside", "devtools")
+PACKAGES: Final = (
+    "vitals",
+    "device_drivers",
+    "edge_agent",
+    "hub",
+    "simulators",
+    "bedside",
+    "devtools",
+    "fuzz",
+    "bench",
+)
 _STATIC: Final = (
     ("format", ("ruff", "format", "--check", ".")),
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy", "--strict", *(word for package in PACKAGES for word in ("-p", package)))),
 )
-_FAST: Final = ("fast tests", ("pytest", "-q", "-m", "not slow"))
+_FAST: Final = ("fast tests", ("pytest", "-q", "-n", "auto", "-m", "not slow"))
 
 
 def demo(arguments: list[str]) -> int:
@@ -55,6 +65,14 @@ def bench(arguments: list[str]) -> int:
     _become(PYTHON, "-m", "bench", *arguments)
 
 
+def fuzz(arguments: list[str]) -> int:
+    """fuzz every decoder and every conversation: ./dev fuzz --help"""
+    _prepare(())
+    if not any(VENV.glob("lib/python*/site-packages/atheris")):
+        raise Failed("atheris has no wheel for this machine: fuzz on Linux, x86-64, Python 3.11 to 3.13", 4)
+    _become(PYTHON, "-m", "fuzz", *arguments)
+
+
 def model(arguments: list[str]) -> int:
     """model-check the delivery protocol; arguments pick checks by a part of their names"""
     programs.need("gcc", "install a C compiler (Debian: apt install gcc; macOS: xcode-select --install)")
@@ -82,7 +100,7 @@ def setup(arguments: list[str]) -> int:
 
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
-    command.__name__: command for command in (demo, bedside, test, check, bench, model, docs, lock, setup)
+    command.__name__: command for command in (demo, bedside, test, check, bench, fuzz, model, docs, lock, setup)
 }
 
 

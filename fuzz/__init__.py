@@ -1,0 +1,1 @@
+"""Fuzzing of every decoder and every conversation, by atheris: `./dev fuzz`."""

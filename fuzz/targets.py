@@ -1,0 +1,86 @@
+"""What is fuzzed: each format's decoder with all that follows from a message, and each driver's session."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from device_drivers.driver import Driver
+from device_drivers.errors import Undecodable
+from device_drivers.format import AnyFormat
+from device_drivers.registry import DRIVERS, FORMATS
+from device_drivers.sessions import (
+    BytesReceived,
+    Event,
+    LinkEstablished,
+    SessionContext,
+    SubscribeTo,
+    TimePassed,
+    ValueReceived,
+)
+from vitals.identifiers import DeviceKey
+
+Target = Callable[[bytes], None]
+
+_START: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_READ_OR_SUBSCRIBED: Final = 8
+"""Characteristics at most that one input speaks on."""
+_ONE_IN: Final = 8
+FORMAT_PREFIX, SESSION_PREFIX = "format:", "session:"
+
+
+def decoder(entry: AnyFormat) -> Target:
+    """Decode and show; one in `_ONE_IN` of what decodes is also explained, encoded and read again, which takes most of the time."""
+
+    def target(data: bytes) -> None:
+        try:
+            message = entry.decode(data)
+        except Undecodable:
+            return
+        fields = entry.fields(message)
+        if data[-1] % _ONE_IN:
+            return
+        assert b"".join(part.data for part in entry.describe(data)) == data
+        encoded = entry.encode(message)
+        assert entry.decode(encoded) == message
+        assert entry.message_from(fields) == message
+
+    return target
+
+
+def session(driver: Driver, characteristics: tuple[str, ...]) -> Target:
+    """One conversation: the first byte of each piece says where it comes from, how long it is and how much time has passed."""
+    device = DeviceKey(device_type=driver.device_type, device_id="fuzzed")
+    options: dict[str, bool | int | str] = {option.name: option.default for option in driver.all_options}
+    context = SessionContext(device=device, zone=UTC, options=options)
+
+    def target(data: bytes) -> None:
+        talk, at = driver.session(context), _START
+        said = talk.handle(LinkEstablished(at=at, characteristics=frozenset(characteristics)))
+        where = [command.characteristic for command in said if isinstance(command, SubscribeTo)]
+        where += [uuid for uuid in characteristics if uuid not in where]
+        for place, event in enumerate(_events(data, where[:_READ_OR_SUBSCRIBED], at)):
+            talk.handle(event)
+            if place % 4 == 3:
+                talk.handle(TimePassed(at=event.at))
+
+    return target
+
+
+def _events(data: bytes, where: list[str], at: datetime) -> "list[Event]":
+    events: list[Event] = []
+    while data:
+        head, size = data[0], data[1] if len(data) > 1 else 0
+        piece, data = data[2 : 2 + size], data[2 + size :]
+        at += timedelta(milliseconds=(head >> 4) * 200)
+        if where:
+            events.append(ValueReceived(at=at, characteristic=where[head % len(where)], data=piece))
+        else:
+            events.append(BytesReceived(at=at, data=piece))
+    return events
+
+
+def targets(characteristics: Callable[[str], tuple[str, ...]]) -> dict[str, Target]:
+    """All of them by name. `characteristics` says which ones a driver's device has."""
+    found = {f"{FORMAT_PREFIX}{key}": decoder(entry) for key, entry in FORMATS.items()}
+    found |= {f"{SESSION_PREFIX}{key}": session(driver, characteristics(key)) for key, driver in DRIVERS.items()}
+    return found

@@ -1,0 +1,59 @@
+"""The short form of `./dev fuzz`, and that a fuzzer finds what it is there to find."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from device_drivers.registry import DRIVERS, FORMATS
+from fuzz.__main__ import names
+from fuzz.corpus import seeds
+from fuzz.targets import decoder, targets
+from tests.device_drivers.families import family
+
+RUNS = 60_000
+SECONDS = 300
+
+
+@pytest.mark.slow
+def test_no_input_makes_a_decoder_or_a_conversation_fail():
+    done = subprocess.run(
+        [sys.executable, "-m", "fuzz", "--together", "--runs", str(RUNS), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    (outcome,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert outcome["failure"] is None, (outcome["failure"], outcome["found"])
+    assert done.returncode == 0
+    assert outcome["runs"] == RUNS
+
+
+def test_every_format_and_every_driver_is_fuzzed_and_begins_with_examples():
+    assert len(names()) == len(FORMATS) + len(DRIVERS)
+    assert [name for name in names() if not seeds(name)] == []
+
+
+@pytest.mark.parametrize("error", [KeyError, OverflowError, IndexError])
+def test_an_undeclared_error_is_not_swallowed(error):
+    def broken(data: bytes) -> object:
+        raise error
+
+    with pytest.raises(error):
+        decoder(replace(FORMATS["2A35"], decode=broken))(b"\0" * 7)
+
+
+def test_a_decoder_that_reads_its_own_bytes_otherwise_is_found():
+    wrong = replace(FORMATS["2A08"], encode=lambda message: bytes(7))
+    with pytest.raises(AssertionError):
+        decoder(wrong)(bytes.fromhex("e20704110f3308"))
+
+
+def test_each_target_takes_its_own_examples():
+    found = targets(lambda key: tuple(family.characteristics()))
+    for name in names():
+        for seed in seeds(name):
+            found[name](seed)
