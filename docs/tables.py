@@ -1,6 +1,6 @@
 """The tables of the documentation, made from the code's own: `./dev docs` writes them between their marks, a test holds them.
 
-A mark is `<!-- table: NAME -->`, up to `<!-- end -->`.
+A mark is `<!-- table: NAME -->`, up to `<!-- end -->`; with `file:PATH` as the name it holds that file of the checkout.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from bedside.annotations import enumeration_in, struct_in
 from bedside.configuration import variable
 from bedside.exits import Exit
 from bedside.main import COMMANDS, parser
-from device_drivers.registry import DRIVERS
+from device_drivers.driver import Driver, Option, Transport
+from device_drivers.registry import DRIVERS, FORMATS
 from edge_agent.connection import mermaid
 from hub.auth.rights import RIGHTS, Verb
 from hub.auth.tokens import Role
@@ -72,7 +73,8 @@ MEANINGS: Final = {
 """What each key of hub.toml is for."""
 
 _OF_THIS_MACHINE: Final = re.compile(r" \((%\(default\)s|/[^)]*)\)$")
-_MARKED: Final = re.compile(r"(<!-- table: (?P<name>[a-z-]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_MARKED: Final = re.compile(r"(<!-- table: (?P<name>[a-z-]+(?::[\w./-]+)?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+_LANGUAGES: Final = {".py": "python", ".json": "json", ".toml": "toml"}
 
 
 def events() -> str:
@@ -117,12 +119,50 @@ def error_codes() -> str:
 
 
 def devices() -> str:
-    """Every driver: what it reads, over what, and how it was verified."""
+    """Every driver: what it reads, over what, how it was verified, and what is known to be missing."""
     rows = (
-        (f"`{driver.key}`", driver.title, f"`{driver.device_type}`", _line(driver.key), driver.verified)
-        for driver in DRIVERS.values()
+        (
+            f"`{driver.key}`",
+            driver.title,
+            _line(driver),
+            ", ".join(f"`{parameter}`" for parameter in driver.measures),
+            ", ".join(driver.verified),
+            driver.missing or "–",
+        )
+        for driver in sorted(DRIVERS.values(), key=lambda driver: (driver.device_type, driver.key))
     )
-    return _table(("driver", "device", "device type", "transport", "verified by"), rows)
+    return _table(("driver", "device", "transport", "measures", "verified by", "known to be missing"), rows)
+
+
+def unverified() -> str:
+    """What rests on nothing sure, and is used only where a device's options say so."""
+    rows = ((f"`{driver.key}`", fact) for driver in DRIVERS.values() for fact in driver.unverified)
+    return _table(("driver", "only with the option `unverified`"), rows)
+
+
+def driver_options() -> str:
+    """Every option of every driver."""
+    rows = (
+        (f"`{driver.key}`", f"`{option.name}`", f"`{_toml(option.default)}`", _bounded(option))
+        for driver in DRIVERS.values()
+        for option in driver.all_options
+    )
+    return _table(("driver", "option", "default", "meaning"), rows)
+
+
+def formats() -> str:
+    """Every format of `bedside decode`."""
+    rows = ((f"`{entry.key}`", entry.title, entry.source) for entry in FORMATS.values())
+    return _table(("key", "what", "source"), rows)
+
+
+def _toml(value: bool | int | str) -> str:  # noqa: FBT001 - an option's value may be one
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+
+def _bounded(option: Option) -> str:
+    bounds = [str(bound) for bound in (option.low, option.high) if bound is not None]
+    return f"{option.text}; {' to '.join(bounds)}" if bounds else option.text
 
 
 def connection() -> str:
@@ -150,6 +190,9 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "close-codes": close_codes,
     "error-codes": error_codes,
     "devices": devices,
+    "unverified": unverified,
+    "driver-options": driver_options,
+    "formats": formats,
     "connection": connection,
     "hub-settings": hub_settings,
     "commands": commands,
@@ -159,7 +202,17 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
 
 def filled(text: str) -> str:
     """`text` with every marked table as the code has it. Raises KeyError for a mark without a table."""
-    return _MARKED.sub(lambda mark: f"{mark[1]}\n{TABLES[mark['name']]()}\n", text)
+    return _MARKED.sub(lambda mark: f"{mark[1]}\n{_content(mark['name'])}\n", text)
+
+
+def _content(name: str) -> str:
+    """A table by its name, or after `file:` a whole file of the checkout, as a block of code."""
+    kind, colon, path = name.partition(":")
+    if not colon:
+        return TABLES[name]()
+    assert kind == "file"  # noqa: S101 - there is no other kind
+    text = (DOCS.parent / path).read_text(encoding="utf-8")
+    return f"```{_LANGUAGES[Path(path).suffix]}\n{text}```\n"
 
 
 def documents() -> list[Path]:
@@ -242,11 +295,9 @@ def _help(action: argparse.Action) -> str:
     return f"{said}; must be given" if action.required and action.option_strings else said
 
 
-def _line(key: str) -> str:
-    serial = DRIVERS[key].serial
-    if serial is None:
-        return "Bluetooth LE"
-    return f"serial, {serial.baud} {serial.data_bits}{serial.parity}{serial.stop_bits}"
+def _line(driver: Driver) -> str:
+    names = {Transport.BLE: "Bluetooth LE", Transport.USB_HID: "USB HID", Transport.ONE_WIRE: "1-Wire"}
+    return f"serial, {driver.serial}" if driver.serial else names[driver.transport]
 
 
 def _kinds(kinds: frozenset[RoomKind]) -> str:
