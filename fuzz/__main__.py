@@ -55,7 +55,8 @@ def fuzz(chosen: list[str], *, runs: int, seed: int) -> Outcome:
         )
         inputs = sorted(Path(folder).glob("*-*"))
         found = inputs[0].read_bytes().hex() if inputs else None
-    said = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL_LINES:])
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("INFO: ")]
+    said = "\n".join(lines[-TAIL_LINES:])
     name = chosen[0] if len(chosen) == 1 else f"{len(chosen)} targets together"
     failure = said if done.returncode else None
     return Outcome(name=name, runs=runs, seconds=round(time.monotonic() - began, 1), failure=failure, found=found)
