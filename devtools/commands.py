@@ -28,6 +28,10 @@ _STATIC: Final = (
     ("types", ("mypy", "--strict", *(word for package in PACKAGES for word in ("-p", package)))),
 )
 _FAST: Final = ("fast tests", ("pytest", "-q", "-n", "auto", "-m", "not slow"))
+_WHOLE: Final = (
+    ("tests that share nothing", ("pytest", "-q", "-n", "auto", "-m", "not slow or pure")),
+    ("tests on real services, one after the other", ("pytest", "-m", "slow and not pure")),
+)
 
 
 def demo(arguments: list[str]) -> int:
@@ -45,7 +49,9 @@ def bedside(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """the whole test suite, on real services; arguments are pytest's"""
     _prepare(programs.TESTS)
-    _become(PYTHON, "-m", "pytest", *arguments)
+    if arguments:
+        _become(PYTHON, "-m", "pytest", *arguments)
+    return _all_pass("test", _WHOLE)
 
 
 def check(arguments: list[str]) -> int:
@@ -54,9 +60,7 @@ def check(arguments: list[str]) -> int:
         raise Failed("usage: ./dev check [--static]", 2)
     static = bool(arguments)
     _prepare(() if static else programs.TESTS)
-    failed = [name for name, command in (*_STATIC, *(() if static else (_FAST,))) if not _passes(name, command)]
-    say(f"check: {', '.join(failed)} failed" if failed else "check: all well")
-    return 1 if failed else 0
+    return _all_pass("check", (*_STATIC, *(() if static else (_FAST,))))
 
 
 def bench(arguments: list[str]) -> int:
@@ -165,8 +169,15 @@ def _become(*command: object) -> NoReturn:
     os.execve(words[0], words, environment())  # noqa: S606 - no shell is wanted
 
 
-def _passes(name: str, command: Sequence[str]) -> bool:
-    say(f"check: {name}")
+def _all_pass(what: str, commands: Sequence[tuple[str, Sequence[str]]]) -> int:
+    """Run them all, whichever fail. 0 where none does."""
+    failed = [name for name, command in commands if not _passes(f"{what}: {name}", command)]
+    say(f"{what}: {', '.join(failed)} failed" if failed else f"{what}: all well")
+    return 1 if failed else 0
+
+
+def _passes(title: str, command: Sequence[str]) -> bool:
+    say(title)
     done = subprocess.run(
         [PYTHON, "-m", *command], cwd=CHECKOUT, env=environment(), stdin=subprocess.DEVNULL, check=False
     )

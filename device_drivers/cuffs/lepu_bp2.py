@@ -278,7 +278,7 @@ ENVELOPE: Final = Envelope(
 
 def decode(frame: bytes) -> Message:
     """Raises Truncated, Malformed."""
-    return Message.of(frame, CONTENTS)
+    return Message.of(frame, CONTENTS, COMMANDS)
 
 
 FORMATS: Final[tuple[AnyFormat, ...]] = (

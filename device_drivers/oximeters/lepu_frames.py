@@ -47,9 +47,11 @@ class Message(Head):
     content: Content
 
     @classmethod
-    def of(cls, frame: bytes, contents: Contents) -> Self:
-        """Decode. Raises Truncated, Malformed."""
+    def of(cls, frame: bytes, contents: Contents, names: Mapping[int, str]) -> Self:
+        """Decode a command that has a name: there are others, which erase, reset or inflate. Raises Truncated, Malformed."""
         cmd, (flag, seq), data = unpacked(LEAD, frame)
+        if cmd not in names:
+            raise Malformed("unknown_command")
         content = contents.get((cmd, flag), Data)
         said = content.from_data(data) if data else Data()
         return cls(cmd=cmd, flag=flag, seq=seq, crc=frame[HEADER_LENGTH + len(data)], content=said)
@@ -146,10 +148,10 @@ class ClockSetting:
 
 def describe(frame: bytes, contents: Contents, envelope: Envelope[Message], names: Mapping[int, str]) -> Parts:
     """The parts of a frame whose commands have these names."""
-    message, parts = Message.of(frame, contents), Parts(frame)
+    message, parts = Message.of(frame, contents, names), Parts(frame)
     size = int.from_bytes(frame[5:7], "little")
     parts.add(1, "lead", "A5")
-    parts.add(1, "cmd", names.get(message.cmd, f"{message.cmd:#04x}, which is never sent from here"))
+    parts.add(1, "cmd", names[message.cmd])
     parts.add(1, "complement", "of the command")
     parts.add(1, "flag", {REQUEST: "a request", ANSWER: "an answer"}.get(message.flag, f"refused: {message.flag}"))
     parts.add(1, "seq", message.seq)
@@ -159,7 +161,7 @@ def describe(frame: bytes, contents: Contents, envelope: Envelope[Message], name
 
 
 def checked(message: Message, names: Mapping[int, str]) -> bytes:
-    """Encode. Raises ValueError for a command without a name here: there are some that erase, reset or inflate."""
+    """Encode. Raises ValueError for a command without a name."""
     if message.cmd not in names:
         raise ValueError(f"cmd: {message.cmd} is none of {', '.join(str(cmd) for cmd in names)}")
     return bytes(message)

@@ -26,6 +26,9 @@ from vitals.readings import RAW_LIMIT, Reading, Reason, Value, measured_value, m
 
 TIMESTAMP_LENGTH: Final = 17
 _TIMESTAMP: Final = "dd/dd/dd dd:dd:dd"
+LONGEST_WORD: Final = 16
+LONGEST_NUMBER: Final = 32
+"""Letters of a serial number, and of EXC with the names after it; longer ones would make the line too long to be one."""
 _DASHES: Final = frozenset("-+.")
 _DIGITS: Final = frozenset("0123456789")
 _HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
@@ -87,20 +90,20 @@ class Line:
         said = _said(line[TIMESTAMP_LENGTH:])
         if not said.keys() & {"SPO2", "BPM"}:
             raise Malformed("no_measurement")
-        suppressed = bool(_exceptions(said.get("EXC")) & _NO_VALUES)
+        suppressed = bool(_exceptions(_text(said.get("EXC"), LONGEST_NUMBER)) & _NO_VALUES)
         return cls(
             timestamp_raw=line[:TIMESTAMP_LENGTH],
-            serial=said.get("SN"),
+            serial=_text(said.get("SN"), LONGEST_NUMBER),
             spo2=None if suppressed else _integer(said.get("SPO2")),
             pulse_rate=None if suppressed else _integer(said.get("BPM")),
-            perfusion_index=None if suppressed else _perfusion(said.get("PI")),
-            spco=_decimal(said.get("SPCO")),
-            spmet=_decimal(said.get("SPMET")),
+            perfusion_index=None if suppressed else _decimal(said.get("PI"), "dd.dd") or None,
+            spco=_decimal(said.get("SPCO"), "dd.d"),
+            spmet=_decimal(said.get("SPMET"), "dd.d"),
             desat=_text(said.get("DESAT")),
             perfusion_delta=_text(said.get("PIDELTA")),
             pvi=_text(said.get("PVI")),
-            alarm=said.get("ALARM"),
-            exc=said.get("EXC"),
+            alarm=_text(said.get("ALARM")),
+            exc=_text(said.get("EXC"), LONGEST_NUMBER),
         )
 
     def __bytes__(self) -> bytes:
@@ -157,11 +160,14 @@ class Line:
 
 def _has_timestamp(line: str) -> bool:
     """Whether it begins as one does; the numbers may make no date."""
-    if len(line) < TIMESTAMP_LENGTH:
+    return _is_like(_TIMESTAMP, line) and line[TIMESTAMP_LENGTH : TIMESTAMP_LENGTH + 1] in ("", " ", "\t")
+
+
+def _is_like(shape: str, text: str) -> bool:
+    """Whether `text` begins with digits where the shape has a d, and elsewhere with what the shape has."""
+    if len(text) < len(shape):
         return False
-    return all(
-        letter in _DIGITS if sign == "d" else letter == sign for sign, letter in zip(_TIMESTAMP, line, strict=False)
-    )
+    return all(letter in _DIGITS if sign == "d" else letter == sign for sign, letter in zip(shape, text, strict=False))
 
 
 def _said(text: str) -> dict[str, str]:
@@ -186,26 +192,22 @@ def _integer(text: str | None) -> int | None:
     return int(digits) or None
 
 
-def _decimal(text: str | None) -> Decimal | None:
-    """Digits with a point among them."""
+def _decimal(text: str | None, shape: str) -> Decimal | None:
+    """Digits and a point as in `shape`; dashes are none. Raises Malformed."""
     if text is None or _is_dashes(number := text.removesuffix("%")):
         return None
-    whole, point, places = number.partition(".")
-    if not whole or not _DIGITS.issuperset(whole + places) or bool(point) is not bool(places):
+    if not _is_like(shape, number) or len(number) != len(shape):
         raise Malformed("no_number")
     return Decimal(number)
 
 
-def _perfusion(text: str | None) -> Decimal | None:
-    """Two digits, a point, two digits; zero is none."""
-    number = _decimal(text)
-    if number is not None and text is not None and len(text.removesuffix("%")) != 5:
-        raise Malformed("no_number")
-    return number or None
-
-
-def _text(text: str | None) -> str | None:
-    return None if text is None or _is_dashes(text) else text
+def _text(text: str | None, longest: int = LONGEST_WORD) -> str | None:
+    """A word; dashes and nothing are none. Raises Malformed for one that is too long to be one."""
+    if not text or _is_dashes(text):
+        return None
+    if len(text) > longest:
+        raise Malformed("too_long")
+    return text
 
 
 def _exceptions(text: str | None) -> int:
@@ -231,7 +233,7 @@ def _fixed(number: Decimal | None, width: int, places: int) -> str:
 
 
 def _accepts(line: bytes) -> bool:
-    return _has_timestamp(line[:TIMESTAMP_LENGTH].decode("ascii", "replace")) and b"=" in line
+    return _has_timestamp(line.decode("ascii", "replace")) and b"=" in line
 
 
 _MEASURE: Final = measure_lines(_accepts)

@@ -6,6 +6,7 @@ software, alarm limits; settings; the columns. A line of data is `dd-MMM-yy HH:M
 number that is outside its limits. A trend printout has TREND in its heading, and lines that look alike but are of the past. There is no checksum.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,9 @@ TIMESTAMP_LENGTH: Final = 18
 _TIMESTAMP: Final = "dd-AAA-dd dd:dd:dd"
 _SHAPES: Final = {"d": frozenset("0123456789"), "A": frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")}
 _NONE: Final = "---"
+MOST_WORDS: Final = 16
+"""Status words of a line."""
+LONGEST_WORD: Final = 16
 STATUS_WORDS: Final[Mapping[str, str]] = {
     "AO": "alarm off",
     "AS": "alarm silenced",
@@ -50,6 +54,12 @@ _REASONS: Final = (
     ("LM", Reason.ARTIFACT),
     ("MO", Reason.ARTIFACT),
 )
+_LIMITS: Final = re.compile(
+    r"([\w.-]{1,16})\s+VERSION\s+([\w.]{1,16})(?:\s+CRC:\s*(\w{1,16}))?(?:\s+(TREND))?"
+    r"\s+SpO2\s+Limit:\s*(\d{1,3})-\s*(\d{1,3})%\s+PR\s+Limit:\s*(\d{1,3})-\s*(\d{1,3})BPM.*",
+    re.ASCII,
+)
+"""Monitor, version, checksum of the software, TREND, limits."""
 _COLUMNS: Final = ["TIME", "%SPO2", "BPM", "PA"]
 
 
@@ -71,6 +81,8 @@ class DataLine:
         words = line[TIMESTAMP_LENGTH:].split()
         if len(words) < 3:
             raise Malformed("too_few_columns")
+        if len(words) > 3 + MOST_WORDS:
+            raise Malformed("too_many_columns")
         if any(len(word) != 2 or not _SHAPES["A"].issuperset(word) for word in words[3:]):
             raise Malformed("no_status")
         (spo2, spo2_alarm), (pulse, pulse_alarm), (amplitude, amplitude_alarm) = map(_number, words[:3])
@@ -154,25 +166,28 @@ class LimitsLine:
 
     @classmethod
     def from_text(cls, line: str) -> Self:
-        monitor, _, rest = line.partition(" VERSION ")
-        words = rest.replace("CRC:", " CRC: ").replace("Limit:", " Limit: ").split()
-        spo2, pulse = (_limits(words, name) for name in ("SpO2", "PR"))
-        crc = words[words.index("CRC:") + 1] if "CRC:" in words[:-1] else None
+        """`N-395 VERSION 2.0.0.0 CRC: XXXX SpO2 Limit: 70-100% PR Limit: 60-160BPM`, with or without blanks after a colon and before the second number."""
+        found = _LIMITS.fullmatch(line.strip())
+        if not found:
+            raise Malformed("no_limits")
+        monitor, version, crc, trend, *limits = found.groups()
+        spo2_low, spo2_high, pulse_low, pulse_high = map(int, limits)
         return cls(
-            monitor=monitor.strip(),
-            version=words[0],
+            monitor=monitor,
+            version=version,
             software_crc=crc,
-            spo2_low=spo2[0],
-            spo2_high=spo2[1],
-            pulse_low=pulse[0],
-            pulse_high=pulse[1],
-            trend="TREND" in words,
+            spo2_low=spo2_low,
+            spo2_high=spo2_high,
+            pulse_low=pulse_low,
+            pulse_high=pulse_high,
+            trend=trend is not None,
         )
 
     def __str__(self) -> str:
-        middle = "TREND" if self.trend else f"CRC: {self.software_crc}"
+        crc = [] if self.software_crc is None else [f"CRC: {self.software_crc}"]
+        middle = [f"VERSION {self.version}", *crc, *(["TREND"] if self.trend else [])]
         limits = f"SpO2 Limit: {self.spo2_low}-{self.spo2_high}%   PR Limit: {self.pulse_low}-{self.pulse_high}BPM"
-        return f"{self.monitor}   VERSION {self.version}   {middle}   {limits}"
+        return "   ".join((self.monitor, *middle, limits))
 
     def explain(self, parts: Parts, line: str) -> None:
         before, _, after = line.partition("VERSION")
@@ -200,6 +215,8 @@ class SettingsLine:
         seconds = words[1].removesuffix("SAT-S") if len(words) > 1 else ""
         if len(words) < 6 or words[2:5] != ["SPO2", "RESP", "MODE:"] or not seconds.isdecimal() or len(seconds) > 4:
             raise Malformed("not_a_line")
+        if not all(word.isalnum() and len(word) <= LONGEST_WORD for word in (words[0], words[5])):
+            raise Malformed("no_word")
         return cls(patient=words[0], sat_seconds=int(seconds), response=words[5])
 
     def __str__(self) -> str:
@@ -268,7 +285,7 @@ def _kind(line: str) -> str | None:
 
 def _has_timestamp(line: str) -> bool:
     """Whether it begins as one does; the numbers may make no date."""
-    if len(line) < TIMESTAMP_LENGTH:
+    if len(line) < TIMESTAMP_LENGTH or line[TIMESTAMP_LENGTH : TIMESTAMP_LENGTH + 1] not in ("", " ", "\t"):
         return False
     return all(
         letter in _SHAPES[sign] if sign in _SHAPES else letter == sign
@@ -288,17 +305,6 @@ def _number(word: str) -> tuple[int | None, bool]:
 
 def _digits(number: int | None) -> str:
     return _NONE if number is None else f"{number:3}"
-
-
-def _limits(words: list[str], name: str) -> tuple[int, int]:
-    """The limits of one number, `70-100%`, which may stand apart. Raises Malformed."""
-    try:
-        at = words.index(name)
-        said = "".join(words[at + 2 : at + 4]) if words[at + 2].endswith("-") else words[at + 2]
-        low, high = said.rstrip("%BPM").split("-")
-        return int(low), int(high)
-    except (ValueError, IndexError) as error:
-        raise Malformed("no_limits") from error
 
 
 def _fields(line: Line) -> dict[str, Json]:

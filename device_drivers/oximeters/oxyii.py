@@ -135,7 +135,7 @@ def authentication(unix_seconds: int) -> bytes:
 
 def decode(frame: bytes) -> Message:
     """Raises Truncated, Malformed."""
-    return Message.of(frame, CONTENTS)
+    return Message.of(frame, CONTENTS, COMMANDS)
 
 
 def _number(byte: int) -> int | None:

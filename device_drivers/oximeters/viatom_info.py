@@ -49,7 +49,7 @@ class Info:
     @classmethod
     def from_data(cls, data: bytes) -> Self:
         try:
-            said = json.loads(data.rstrip(b" \t\r\n\0"))
+            said = json.loads(data.rstrip(b" \t\r\n\0").decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise Malformed("no_json") from error
         if not isinstance(said, dict):
@@ -59,7 +59,7 @@ class Info:
 
     def __bytes__(self) -> bytes:
         said = {key: value for name, key in _NAMES.items() if (value := getattr(self, name)) is not None}
-        return json.dumps(said, separators=(",", ":")).encode()
+        return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
     def explain(self, parts: Parts, size: int) -> None:
         names = [key for name, key in _NAMES.items() if getattr(self, name) is not None]

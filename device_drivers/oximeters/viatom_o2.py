@@ -54,6 +54,9 @@ class Command(IntEnum):
     REAL_TIME = 0x1B
 
 
+_COMMANDS: Final = frozenset(Command)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`block` is the number of a file's block."""
@@ -65,8 +68,10 @@ class Request:
 
     @classmethod
     def from_bytes(cls, frame: bytes) -> Self:
-        """Decode. Raises Truncated, Malformed."""
+        """Decode a command of the table: there are others, which reset the device. Raises Truncated, Malformed."""
         cmd, block, data = unpacked(REQUEST_LEAD, frame)
+        if cmd not in _COMMANDS:
+            raise Malformed("unknown_command")
         return cls(cmd=cmd, block=int.from_bytes(block, "little"), data=data, crc=frame[HEADER_LENGTH + len(data)])
 
     def __bytes__(self) -> bytes:
@@ -75,8 +80,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensors:
-    """Answer to 0x17 (RtParam). `perfusion` is in the device's own unit, `motion` the length of the acceleration, `countdown` the seconds until it
-    stops after the finger has left; `alarms` are four states of two bits, which older firmware leaves out."""
+    """Answer to 0x17 (RtParam). `perfusion` is in the device's own unit, `motion` the length of the acceleration, `state` another than 0 and 1,
+    `countdown` the seconds until it stops after the finger has left; `alarms` are four states of two bits, which older firmware leaves out."""
 
     spo2: int | None
     pulse_rate: int | None
@@ -86,6 +91,7 @@ class Sensors:
     motion: int = 0
     perfusion: int = 0
     worn: bool = True
+    state: int | None = None
     countdown: int = 0
     alarms: int | None = None
 
@@ -105,13 +111,14 @@ class Sensors:
             motion=data[9],
             perfusion=data[10],
             worn=bool(data[11] & 1),
+            state=data[11] & 0x0F if data[11] & 0x0E else None,
             countdown=data[11] >> 4,
             alarms=data[12] if len(data) > cls.SIZE else None,
         )
 
     def __bytes__(self) -> bytes:
-        state = self.countdown << 4 | self.worn
-        rest = bytes((self.battery, self.charging, self.motion, self.perfusion, state))
+        state = int(self.worn) if self.state is None else self.state
+        rest = bytes((self.battery, self.charging, self.motion, self.perfusion, self.countdown << 4 | state))
         alarms = b"" if self.alarms is None else bytes((self.alarms,))
         return _numbers_said(self.spo2, self.pulse_rate, worn=self.worn) + little(self.steps, 4) + rest + alarms
 
@@ -123,7 +130,8 @@ class Sensors:
         parts.add(1, "motion", f"{self.motion}, length of the acceleration")
         parts.add(1, "perfusion", f"{self.perfusion}, unverified: in 0.1 %")
         worn = "worn" if self.worn else "not worn"
-        parts.add(1, "state", f"{worn}; {self.countdown} s left", "worn", "countdown")
+        state = "" if self.state is None else f", unknown state {self.state}"
+        parts.add(1, "state", f"{worn}{state}; {self.countdown} s left", "worn", "state", "countdown")
         if self.alarms is not None:
             parts.add(1, "alarms", _alarms_in_words(self.alarms))
 
@@ -236,7 +244,7 @@ def _info_or_data(data: bytes) -> Info | Data:
 def _numbers(data: bytes) -> tuple[int | None, int | None]:
     """SpO2 and pulse from three bytes; all zeros and all ones are none. A pulse of 255 is none where the saturation is none, too."""
     spo2, pulse = data[0], int.from_bytes(data[1:3], "little")
-    absent = pulse in (0, NO_PULSE) or (spo2 == NO_SPO2 and pulse == NO_SPO2)
+    absent = pulse in (0, NO_PULSE) or (spo2 in (0, NO_SPO2) and pulse == NO_SPO2)
     return None if spo2 in (0, NO_SPO2) else spo2, None if absent else pulse
 
 
@@ -289,9 +297,8 @@ def _describe_response(frame: bytes) -> Parts:
 
 def _describe_request(frame: bytes) -> Parts:
     request, parts = Request.from_bytes(frame), Parts(frame)
-    known = request.cmd in list(Command)
     parts.add(1, "lead", "a request")
-    parts.add(1, "cmd", Command(request.cmd).name.lower() if known else f"{request.cmd}, which is never sent from here")
+    parts.add(1, "cmd", Command(request.cmd).name.lower())
     parts.add(1, "complement", "of the command")
     parts.add(2, "block", request.block)
     parts.add(2, "length", f"{len(request.data)} bytes", "length", "data")
@@ -301,7 +308,7 @@ def _describe_request(frame: bytes) -> Parts:
 
 def _encode_request(request: Request) -> bytes:
     """Raises ValueError for a command that isn't in the table: there are some that reset the device."""
-    if request.cmd not in list(Command):
+    if request.cmd not in _COMMANDS:
         raise ValueError(f"cmd: {request.cmd} is none of {', '.join(str(int(command)) for command in Command)}")
     return bytes(request)
 

@@ -141,6 +141,7 @@ def test_every_shorter_length_is_read_or_refused(vector):
 
 
 @pytest.mark.slow
+@pytest.mark.pure
 @each_decodable
 def test_every_corrupted_byte_is_read_or_refused(vector):
     entry, data = format_of(vector), bytearray(vectors.data(vector))

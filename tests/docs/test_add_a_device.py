@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 ROOT = Path(__file__).parents[2]
 WALK = (ROOT / "docs/how-to/add-a-device.md").read_text(encoding="utf-8")
