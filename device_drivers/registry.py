@@ -54,6 +54,7 @@ from device_drivers.oximeters import (
 from device_drivers.sig import (
     battery,
     blood_pressure,
+    certification,
     device_information,
     floats,
     glucose,
@@ -91,6 +92,7 @@ MODULES: Final[tuple[_Module, ...]] = (
     glucose,
     battery,
     device_information,
+    certification,
     and_ble,
     beurer_ble,
     beurer_ft95,

@@ -25,7 +25,8 @@ _END: Final = b"\r\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BloodPressure:
-    """A cuff's ten digits: status, systolic less diastolic, diastolic, pulse and mean, two each; mmHg and beats a minute. A number that it does not have is None."""
+    """A cuff's ten digits: status, systolic less diastolic, diastolic, pulse and mean, two each; mmHg and beats a minute. A number that it does not have is None:
+    without a diastolic pressure there is no systolic one, for only the difference is sent."""
 
     systolic: int | None
     diastolic: int | None
@@ -42,7 +43,7 @@ class BloodPressure:
         if status != MEASURED:
             return cls(systolic=None, diastolic=None, mean=None, pulse_rate=None, status=status)
         return cls(
-            systolic=above + diastolic or None,
+            systolic=above + diastolic if diastolic else None,
             diastolic=diastolic or None,
             mean=mean or None,
             pulse_rate=pulse or None,

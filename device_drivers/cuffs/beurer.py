@@ -6,7 +6,8 @@ answer.
 
 The numbers are no names: 1 is always the newest record of the first user, so each measurement moves the others on. A record is known by its time and
 bytes, and readings have no record number. The cuff's clock can't be read, so that nobody knows how far it is off: but for a measurement of this minute the time
-of each is uncertain. One whose date doesn't exist has no time to be known by: the memory of the context holds those that were delivered.
+of each is uncertain. One of a clock that was never set has no time to be known by: the memory of the context holds those that were delivered. There is
+no checksum: a record with a date that no clock shows is refused.
 """
 
 from collections.abc import Iterator
@@ -232,7 +233,10 @@ class HidSession(Download):
     line = HID
 
     def reading(self, data: bytes, at: datetime) -> Reading:
+        if not any(data):
+            raise Malformed("no_such_record")
         record = HidRecord.from_bytes(data)
+        _check_date(record.timestamp)
         placed = self.placed(record.timestamp, at)
         movement = bool(self.context.options.get(BM55.name, BM55.default))
         return record.reading(self.context.device, raw=data, at=at, placed=placed, movement=movement)
@@ -247,8 +251,16 @@ class SerialSession(Download):
         record = SerialRecord.from_bytes(data)
         if record.header != PRESENT:
             raise Malformed("unknown_header")
+        _check_date(record.timestamp)
         placed = self.placed(record.timestamp, at)
         return record.reading(self.context.device, raw=data, at=at, placed=placed)
+
+
+def _check_date(said: DateTime) -> None:
+    """Raises Malformed for what no clock shows: with no checksum, it is how shifted bytes and empty slots are known. A month or day of 0 is a clock that was
+    never set."""
+    if said.month > 12 or said.day > 31 or said.hour > 23 or said.minute > 59:
+        raise Malformed("impossible_date")
 
 
 FORMATS: Final[tuple[AnyFormat, ...]] = (

@@ -1,6 +1,6 @@
 """The conversation with Viatom's BP2 cuffs: read the clock, take stored measurements where that is wanted, set the clock, then look once a second.
 
-A result is repeated for as long as the cuff shows it: it is delivered once, when it is new. With the option `stored` results come from the cuff's list alone,
+A result is repeated for as long as the cuff shows it: it is delivered once, when it is new, also where the connection was lost meanwhile. With the option `stored` results come from the cuff's list alone,
 with their time and user: as soon as the cuff shows one the list is fetched (the cuff shows that it is), and what was not there before is delivered. A
 measurement that failed is in no list, and is taken as it is shown. The list is not to be had while the cuff measures; it is asked for again. Nothing here
 starts a measurement. Sources as in `lepu_bp2`.
@@ -16,7 +16,7 @@ from device_drivers.cuffs import lepu_bp2
 from device_drivers.cuffs.lepu_bp2 import BUSY_STATES, RealTime
 from device_drivers.cuffs.lepu_bp2_list import BloodPressureList, Record
 from device_drivers.date_time import DateTime
-from device_drivers.driver import Driver, Option, Transport, Verified
+from device_drivers.driver import UNVERIFIED, Driver, Option, Transport, Verified
 from device_drivers.errors import Undecodable
 from device_drivers.format import AnyFormat
 from device_drivers.oximeters.lepu_frames import ANSWER, MEASURE, DeviceInfo, Message, request
@@ -49,6 +49,9 @@ LAST_SEQ: Final = 254
 STORED: Final = Option(
     name="stored", default=False, text="take measurements from the cuff's list, with their time and user"
 )
+SHORT_LAYOUT: Final = "what a cuff shows in fewer than 32 bytes, by one source's layout"
+_SHOWN: Final = "bp2_shown"
+"""In the shell's memory: the numbers of the result that was delivered last as it was shown."""
 _FILE_COMMANDS: Final = frozenset({lepu_bp2.FILE_OPEN, lepu_bp2.FILE_READ, lepu_bp2.FILE_CLOSE})
 
 
@@ -60,6 +63,7 @@ class Session(StreamSession):
         self._questions: Questions[Message] = Questions()
         self._seq = 0
         self._offset: timedelta | None = None
+        self._unverified = bool(context.options.get(UNVERIFIED.name, UNVERIFIED.default))
         self._stored = bool(context.options.get(STORED.name, STORED.default))
         self._list_wanted = self._stored
         self._list = bytearray()
@@ -88,12 +92,14 @@ class Session(StreamSession):
     def frame(self, at: datetime, data: bytes) -> Iterator[Command]:
         message = lepu_bp2.decode(data)
         asked = self._questions.asked
-        awaited = asked is not None and asked.cmd == message.cmd
+        awaited = asked is not None and _answers(message, asked)
         if awaited:
             self._questions.answered()
         match message.content:
             case DeviceInfo() as info if awaited:
                 self._informed(at, info)
+            case RealTime() as live if live.status is None and not self._unverified:
+                yield ReportRefused(at=at, reason="unverified_layout", discarded=len(data))
             case RealTime() as live:
                 yield from self._live(at, live, data)
             case content if awaited and message.cmd in _FILE_COMMANDS:
@@ -120,13 +126,20 @@ class Session(StreamSession):
             self._shown, self._was_idle = None, True
         elif self._is_new(live):
             if not self._stored or live.error:
-                yield Deliver(readings=(self._reading(at, live, data),))
+                yield from self._deliver(at, live, data)
             elif self._was_idle:
                 self._list_wanted = self._result_awaited = True
         may_be_had = self._list_not_before is None or at >= self._list_not_before
         if self._list_wanted and may_be_had and self._questions.idle and not _is_busy(live):
             self._list_wanted = False
             self._put(lepu_bp2.FILE_OPEN, FILE_NAME.ljust(NAME_LENGTH, b"\0"))
+
+    def _deliver(self, at: datetime, live: RealTime, data: bytes) -> Iterator[Command]:
+        """A result as it is shown; not where an earlier connection has delivered it and nothing was seen to be measured since."""
+        numbers = (self._shown or b"").decode()
+        if self._was_idle or self.context.memory.get(_SHOWN) != numbers:
+            yield Deliver(readings=(self._reading(at, live, data),))
+            self.context.memory[_SHOWN] = numbers
 
     def _is_new(self, live: RealTime) -> bool:
         """Whether this result was not shown before; what was read with it (the charge, the pressure in the cuff) changes nothing."""
@@ -143,6 +156,7 @@ class Session(StreamSession):
             measured=at,
             received=at,
             raw=data[:RAW_LIMIT],
+            stored=not self._was_idle,
             time_uncertain=not self._was_idle,
         )
 
@@ -212,6 +226,11 @@ class Session(StreamSession):
         return request(message.cmd, bytes(DateTime.of(at.astimezone(self.context.zone))), seq=message.seq)
 
 
+def _answers(message: Message, asked: Message) -> bool:
+    """Whether it is the answer to that question: of a file's parts the very one, for a late one would shift all that follows."""
+    return message.cmd == asked.cmd and (message.cmd != lepu_bp2.FILE_READ or message.seq == asked.seq)
+
+
 def _is_busy(live: RealTime) -> bool:
     return live.status is not None and live.status.state in BUSY_STATES
 
@@ -237,6 +256,6 @@ DRIVERS: Final[tuple[Driver, ...]] = (
         stale_after_seconds=30,
         options=(SET_TIME, STORED),
         missing="the electrocardiogram; stored measurements of BP2, BP2A and BP2T, which keep each in a file of its own",
-        unverified=("byte 8 of a stored measurement as a sign of an irregular pulse",),
+        unverified=("byte 8 of a stored measurement as a sign of an irregular pulse", SHORT_LAYOUT),
     ),
 )

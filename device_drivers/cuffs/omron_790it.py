@@ -34,7 +34,7 @@ from device_drivers.sessions import (
 )
 from vitals.identifiers import DeviceType
 from vitals.parameters import Parameter
-from vitals.readings import Reading, Reason
+from vitals.readings import Reading, Reason, Value, missing_value
 
 REPORT_LENGTH: Final = 8
 WORD_LENGTH: Final = 3
@@ -46,6 +46,8 @@ BANKS: Final = (0, 1)
 ANSWER_SECONDS: Final = 2.0
 ATTEMPTS: Final = 5
 BANK_IS_USER: Final = "the first bank of the memory is user 1's, the second user 2's"
+MMHG: Final = 0
+"""The one unit of pressure that anybody has seen in a record."""
 _OK: Final = b"OK"
 _NO: Final = b"NO"
 _EPOCH: Final = 2000
@@ -91,7 +93,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMeasurement:
-    """The reply to GME, one measurement. `series`: 0 alone, 1 to 3 of three that the cuff averages."""
+    """The reply to GME, one measurement in beats a minute and, where `unit` is 0, mmHg. `series`: 0 alone, 1 to 3 of three that the cuff averages."""
 
     systolic: int
     diastolic: int
@@ -136,10 +138,17 @@ class StoredMeasurement:
         return _OK + body + bytes((xor8(body),))
 
     @property
-    def reasons(self) -> tuple[Reason, ...]:
-        """What puts the numbers in doubt."""
+    def values(self) -> tuple[Value, ...]:
+        """In mmHg and beats a minute; without pressures where their unit is another, which nobody has seen."""
         said = ((Reason.IRREGULAR_PULSE, self.irregular), (Reason.MOTION, self.movement))
-        return tuple(reason for reason, holds in said if holds)
+        reasons = [reason for reason, holds in said if holds]
+        values = pressure_values(self.systolic, self.diastolic, self.pulse_rate, *reasons)
+        if self.unit == MMHG:
+            return values
+        missing = (
+            missing_value(parameter, Reason.UNVERIFIED) for parameter in (Parameter.SYSTOLIC, Parameter.DIASTOLIC)
+        )
+        return (*missing, values[-1])
 
 
 def _body(data: bytes, length: int) -> bytes:
@@ -232,7 +241,7 @@ class Session:
         users = bool(self._context.options.get(UNVERIFIED.name, UNVERIFIED.default))
         return cuff_reading(
             self._context.device,
-            pressure_values(stored.systolic, stored.diastolic, stored.pulse_rate, *stored.reasons),
+            stored.values,
             raw=reply,
             at=at,
             placed=place(stored.timestamp, at=at, zone=self._context.zone, offset=None),
@@ -279,9 +288,10 @@ def _describe_record(data: bytes) -> Parts:
     stored, parts = StoredMeasurement.from_bytes(data), Parts(data)
     parts.add(3, "OK", "the cuff has understood")
     parts.add(6, "timestamp", f"{stored.timestamp}, without a zone")
+    unit = "mmHg" if stored.unit == MMHG else "of an unknown unit"
     parts.add(1, "unit", f"unit number {stored.unit}")
-    parts.add(2, "systolic", f"{stored.systolic} mmHg")
-    parts.add(1, "diastolic", f"{stored.diastolic} mmHg")
+    parts.add(2, "systolic", f"{stored.systolic} {unit}")
+    parts.add(1, "diastolic", f"{stored.diastolic} {unit}")
     parts.add(1, "pulse_rate", f"{stored.pulse_rate} /min")
     said = in_words((("irregular heartbeat", stored.irregular), ("movement", stored.movement)))
     averaged = f"number {stored.series} of three" if stored.series else "measured alone"

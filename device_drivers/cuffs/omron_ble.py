@@ -190,12 +190,16 @@ class Session:
         if self._step not in awaited or data[:1] != bytes((awaited[self._step],)):
             return
         if data[1:2] != b"\0" or (token and data[2:6] != self._token):
-            yield from self._give_up(at, "unlock_refused")
+            yield from self._locked(at, "unlock_refused")
             return
         if self._step is Step.KEY_WRITTEN:
             self._context.memory[_PAIRED] = "yes"
         following = {Step.PAIRING_MODE: Step.KEY_WRITTEN, Step.KEY_WRITTEN: Step.UNLOCKED, Step.UNLOCKED: Step.BEGUN}
         yield from self._ask(following[self._step], at)
+
+    def _locked(self, at: datetime, fault: str) -> list[Command]:
+        """A cuff that doesn't pair may have been paired before, and have the key."""
+        return self._ask(Step.UNLOCKED, at) if self._step is Step.PAIRING_MODE else self._give_up(at, fault)
 
     def _piece(self, event: ValueReceived) -> Iterator[Command]:
         frame = self._frames.receive(event.characteristic, event.data)
@@ -227,10 +231,12 @@ class Session:
             yield from self._give_up(at, "refused_by_device")
 
     def _is_of(self, reply: Reply) -> bool:
-        """Whether it has what was asked for."""
+        """Whether it has what was asked for: of slots all, for one that isn't told would be lost."""
         clock = self._model.clock if self._model else None
-        address = clock.address if self._step is Step.CLOCK and clock else self._reads[0][0]
-        return reply.type == READ and reply.address == address
+        if self._step is Step.CLOCK and clock:
+            return reply.type == READ and reply.address == clock.address
+        address, size, _ = self._reads[0]
+        return (reply.type, reply.address, len(reply.data), reply.status) == (READ, address, size, 0)
 
     def _read_clock(self, at: datetime, reply: Reply) -> None:
         clock = self._model.clock if self._model else None
@@ -270,7 +276,7 @@ class Session:
         elif self._step is Step.CLOCK:
             yield from self._ask(Step.SLOTS, at)
         else:
-            yield from self._give_up(at, "no_answer")
+            yield from self._locked(at, "no_answer")
 
     def _give_up(self, at: datetime, fault: str) -> list[Command]:
         self._step = Step.OVER

@@ -2,8 +2,8 @@
 
 The module is silent until asked. It is asked for the cuff's pressure once a second; when that has been up and is down again, for the result. A result
 carries neither time nor number, and the module repeats its last one for as long as it lives: the same bytes count as another measurement only where the
-cuff was seen to inflate, and not until the module has had the time to put a new result in the old one's place. A result that was there before
-anyone looked is recorded with an uncertain time.
+cuff was seen to inflate, and not until the module has had the time to put a new result in the old one's place. A result that is there when a
+connection begins, and wasn't at the last one's end, may be of any time between: it is recorded with an uncertain time.
 
 The cuff is inflated only with the option `inflate_every_minutes`: a whole period after the connection began and after the last measurement, whoever started it,
 so that a line that comes and goes inflates no more often; never while anything is unclear, and not again after the module has said that its hardware fails. A
@@ -126,6 +126,7 @@ class Session(StreamSession):
         self._inflated = False
         self._ran = False
         self._wanted = True
+        self._looked = False
         self._settled: datetime | None = None
         self._lay_there: str | None = None
         self._hardware_failed = False
@@ -212,7 +213,8 @@ class Session(StreamSession):
         if self._settled is not None and at < self._settled and self._is_old(known, data.hex()):
             return
         fresh = self._ran or data.hex() != known
-        uncertain = known is None and not self._ran
+        uncertain = not (self._looked or self._ran)
+        self._looked = True
         if self._ran:
             self._running = None
         self._ran = self._wanted = False

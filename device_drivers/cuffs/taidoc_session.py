@@ -85,7 +85,8 @@ class Step(Enum):
 
 
 class Session(StreamSession):
-    """One connection. That the device says that it listens changes nothing: it is asked already. A value counts only where the time of its record came before it; what is not answered is asked for again, then passed over."""
+    """One connection. That the device says that it listens changes nothing: it is asked already. A value counts only where the time of its record came before it; what is not answered is
+    asked for again; where that is a record, the conversation ends then, and the next begins anew."""
 
     def __init__(self, context: SessionContext, *, kind: Kind, characteristic: str | None = CHARACTERISTIC) -> None:
         super().__init__(context, taidoc.measure, notify=characteristic)

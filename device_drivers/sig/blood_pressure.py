@@ -34,6 +34,9 @@ UNKNOWN_USER: Final = 0xFF
 _STATUS_WORD: Final = struct.Struct("<H")
 ABSURD_PRESSURE: Final = Decimal(1000)
 """mmHg. Beyond it the bytes are no blood pressure at all: some cuffs send another layout under the standard's UUID."""
+SLOWEST_PULSE: Final = Decimal(1)
+ABSURD_PULSE: Final = Decimal(1000)
+"""Beats a minute. From here on, and below the slowest, it is no pulse: a BM85's, whose bytes are exchanged, reads as -1024000 or as 0.0001536."""
 
 
 class Status(IntFlag):
@@ -183,11 +186,14 @@ class BloodPressureMeasurement:
         return tuple(values)
 
     def check(self) -> None:
-        """Raises Malformed for pressures that are below zero or absurdly high."""
+        """Raises Malformed for pressures that are below zero or absurdly high, and for a number in the pulse's place that no pulse is."""
         limit = ABSURD_PRESSURE if self.unit is Unit.MMHG else ABSURD_PRESSURE / 7
         for number in (self.systolic, self.diastolic, self.mean):
             if isinstance(number, Decimal) and not 0 <= number < limit:
                 raise Malformed("absurd_pressure")
+        pulse = self.pulse_rate
+        if isinstance(pulse, Decimal) and pulse and not SLOWEST_PULSE <= pulse < ABSURD_PULSE:
+            raise Malformed("absurd_pulse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ class Session:
 
     def __init__(self, context: SessionContext, profile: Profile) -> None:
         self.context = context
-        self.clock = DeviceClock(context.zone)
+        self.clock = DeviceClock(context.zone, context.memory)
         self.characteristics: frozenset[str] = frozenset()
         self._profile = profile
         self._decoders = {profile.measurement: profile.decode, **profile.more}

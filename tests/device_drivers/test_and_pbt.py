@@ -84,6 +84,11 @@ def test_a_measurement_by_a_clock_that_was_never_set_has_an_uncertain_time():
     assert reading.device_time is None
 
 
+def test_a_difference_without_a_diastolic_pressure_is_no_systolic_one():
+    payload = BloodPressure.from_bytes(b"8028004153")
+    assert (payload.systolic, payload.diastolic) == (None, None)
+
+
 def test_a_measurement_that_is_sent_again_is_the_same_to_whoever_has_recorded_it():
     """The time at which it is sent is another, and not kept."""
     first = measured(timedelta(hours=3))

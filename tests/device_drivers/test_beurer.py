@@ -207,6 +207,20 @@ def test_a_record_with_another_first_byte_is_refused():
     assert (cuff.readings, cuff.refused) == ([], ["unknown_header"])
 
 
+def test_a_record_that_noise_has_shifted_is_refused():
+    """Without it each number would stand in its neighbour's place, and the diastolic pressure be the systolic one."""
+    record = bytes(SerialRecord(**NUMBERS, timestamp=taken()))
+    for place in range(1, 5):
+        cuff = Cuff(SERIAL, b"\x55", b"\x01", record[:place] + b"\x33" + record[place:])
+        assert (cuff.readings, cuff.refused) == ([], ["unasked", "impossible_date"])
+
+
+@pytest.mark.parametrize(("empty", "reason"), [(bytes(8), "no_such_record"), (b"\xff" * 8, "impossible_date")])
+def test_an_empty_report_is_no_record(empty, reason):
+    cuff = Cuff(HID, padded(0x55), padded(1), empty)
+    assert (cuff.readings, cuff.refused) == ([], [reason])
+
+
 def test_every_way_to_cut_an_answer_gives_the_same_readings():
     record = bytes(SerialRecord(**NUMBERS, timestamp=taken()))
     whole = serial(SerialRecord(**NUMBERS, timestamp=taken())).readings

@@ -7,6 +7,7 @@ import pytest
 from device_drivers import uuids
 from device_drivers.advertisement import Advertisement
 from device_drivers.cuffs.beurer_ble import SwappedMeasurement
+from device_drivers.errors import Malformed
 from device_drivers.registry import DRIVERS, FORMATS, drivers_for
 from device_drivers.sessions import (
     Bond,
@@ -87,11 +88,17 @@ def test_a_recording_is_read_with_its_pulse_its_user_and_its_status():
     assert reading.user == 0
 
 
-def test_the_standards_decoder_does_not_read_it_right():
-    """Why the driver is chosen by name: both decoders take the same bytes."""
-    swapped, plain = (FORMATS[key].decode(bytes.fromhex(RECORDED)) for key in ("2A35-beurer-swapped", "2A35"))
+def test_the_standards_decoder_refuses_it():
+    swapped = FORMATS["2A35-beurer-swapped"].decode(bytes.fromhex(RECORDED))
     assert (swapped.pulse_rate, swapped.user_id, swapped.status) == (Decimal(60), 0, 4)
-    assert plain.pulse_rate != swapped.pulse_rate
+    with pytest.raises(Malformed, match="absurd_pulse"):
+        FORMATS["2A35"].decode(bytes.fromhex(RECORDED))
+
+
+def test_some_pulses_read_as_none_by_the_standard_so_that_only_the_name_tells_for_sure():
+    """80 beats are 50 00, and 00 50 is 0: both decoders take the same bytes."""
+    sent = bytes(SwappedMeasurement(**PLAIN, pulse_rate=Decimal(80), status=0))
+    assert FORMATS["2A35"].decode(sent).pulse_rate == 0
 
 
 def test_an_unknown_user_is_none():

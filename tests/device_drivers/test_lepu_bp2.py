@@ -14,7 +14,7 @@ from device_drivers.oximeters.lepu_frames import answer, request
 from device_drivers.registry import DRIVERS, FORMATS, drivers_for
 from device_drivers.sessions import Command, LinkEstablished, ReportRefused, ReportStatus, ValueReceived
 from simulators.models.lepu_bp2 import BP2
-from simulators.models.model import Body
+from simulators.models.model import Body, Said
 from tests.device_drivers.conversation import Conversation
 from tests.device_drivers.families.lepu_bp2 import measuring, result
 from tests.device_drivers.samples import CUFF, NOON, after, context, readings
@@ -85,7 +85,7 @@ def test_a_measurement_that_failed_has_no_values_but_a_reason(error: int, reason
 
 def test_numbers_that_are_no_pressures_are_refused():
     live = RealTime(phase=1, systolic=3715, diastolic=84, mean=99, pulse_rate=64)
-    commands = said(bytes(answer(lepu_bp2.REAL_TIME, live)))
+    commands = said(bytes(answer(lepu_bp2.REAL_TIME, live)), unverified=True)
     assert not readings(commands)
     assert [command.reason for command in commands if isinstance(command, ReportRefused)] == ["absurd_pressure"]
 
@@ -104,15 +104,36 @@ def test_the_last_result_that_is_repeated_in_another_state_is_none():
     assert not readings(said(bytes(answer(lepu_bp2.REAL_TIME, live))))
 
 
-def test_a_result_that_is_pushed_in_the_short_layout_is_taken():
-    live = RealTime(phase=1, systolic=131, diastolic=84, mean=99, pulse_rate=64)
-    (reading,) = readings(
-        said(
-            bytes(answer(lepu_bp2.REAL_TIME, RealTime(phase=0, cuff_pressure=90))),
-            bytes(answer(lepu_bp2.REAL_TIME, live)),
-        )
-    )
+def test_the_short_layout_is_read_only_where_what_is_unverified_may_be():
+    shown = RealTime(phase=0, cuff_pressure=90), RealTime(phase=1, systolic=131, diastolic=84, mean=99, pulse_rate=64)
+    frames = [bytes(answer(lepu_bp2.REAL_TIME, live)) for live in shown]
+    (reading,) = readings(said(*frames, unverified=True))
     assert numbers(reading) == [131, 84, 99, 64]
+    refused = [command.reason for command in said(*frames) if isinstance(command, ReportRefused)]
+    assert (readings(said(*frames)), refused) == ([], ["unverified_layout"] * 2)
+
+
+def test_a_result_that_is_still_shown_after_the_connection_was_lost_is_not_delivered_again():
+    memory: dict[str, str] = {}
+    first = Conversation(driver=DRIVER, model=BP2(lambda now: BODY), memory=memory).run(15)
+    again = Conversation(driver=DRIVER, model=BP2(lambda now: BODY, shows_result=True), memory=memory).run(5)
+    assert (len(first.readings), again.readings) == (1, [])
+
+
+def test_a_late_part_of_the_list_is_not_put_where_another_was_asked_for():
+    """Two records swapped by 128 bytes would be numbers that nobody had."""
+
+    class Late(BP2):
+        def received(self, now, data, characteristic=None):
+            message = lepu_bp2.decode(data)
+            said = super().received(now, data, characteristic)
+            if message.cmd != lepu_bp2.FILE_READ:
+                return said
+            stale = replace(answer(message.cmd, lepu_bp2.Data(data=b"\x55" * 37)), seq=message.seq - 1)
+            return [Said(data=bytes(stale), characteristic=NOTIFY), *said]
+
+    conversation = talk(Late(lambda now: BODY, records=[YESTERDAY]), stored=True)
+    assert [numbers(reading) for reading in conversation.readings[:1]] == [[142, 90, 107, 71]]
 
 
 def test_the_clock_is_read_and_then_set_to_the_wards_time():
@@ -130,7 +151,7 @@ def test_the_battery_is_reported_with_what_is_wrong_with_it():
     low = RealTime(phase=0, battery=9, battery_state=lepu_bp2.LOW_BATTERY, cuff_pressure=0)
     full = RealTime(phase=0, battery=100, battery_state=2, cuff_pressure=0)
     frames = [bytes(answer(lepu_bp2.REAL_TIME, live)) for live in (low, low, full)]
-    reports = [command for command in said(*frames) if isinstance(command, ReportStatus)]
+    reports = [command for command in said(*frames, unverified=True) if isinstance(command, ReportStatus)]
     assert [(report.battery_percent, report.faults) for report in reports] == [(9, ("low_battery",)), (100, ())]
 
 

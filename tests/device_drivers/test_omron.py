@@ -73,12 +73,17 @@ def told(session, reply, at=NOON):
     return list(session.handle(ValueReceived(at=at, characteristic=FROM_CUFF[0], data=bytes(reply))))
 
 
+def in_block(data):
+    """As much memory as is asked for at once; the other slots are empty."""
+    return data.ljust(42, b"\xff")
+
+
 def slots(reply_data, **options):
     """What a session delivers of a block of memory."""
     begun = session(**options)
     told(begun, Reply(type="8000"))
     told(begun, Reply(type=READ, address=0x0294, data=MODELS["HEM-7146T"].clock.encoded(LIVE)))
-    return told(begun, Reply(type=READ, address=0x02E8, data=reply_data))
+    return told(begun, Reply(type=READ, address=0x02E8, data=in_block(reply_data)))
 
 
 def test_the_cuff_says_which_model_it_is_and_is_bonded_subscribed_and_unlocked():
@@ -161,6 +166,22 @@ def test_a_key_is_written_only_where_the_options_ask_for_it_and_once():
     assert KEY.hex() not in str(memory)
 
 
+@pytest.mark.parametrize("reply", [{"data": bytes(28)}, {"data": bytes(42), "status": 1}])
+def test_memory_that_is_not_told_whole_is_asked_for_again(reply):
+    begun = session()
+    told(begun, Reply(type="8000"))
+    told(begun, Reply(type=READ, address=0x0294, data=MODELS["HEM-7146T"].clock.encoded(LIVE)))
+    assert told(begun, Reply(type=READ, address=0x02E8, **reply)) == []
+    request = WriteValue(characteristic=TO_CUFF[0], data=omron_frames.read(0x02E8, 42))
+    assert begun.handle(TimePassed(at=after(3))) == [request]
+
+
+def test_a_cuff_that_was_paired_in_a_forgotten_connection_is_read_though_pairing_is_asked_for():
+    conversation = talk(old_cuff(), pair=True)
+    assert [sent[0] for sent in conversation.sent[:2]] == [0x02, 0x01]
+    assert conversation.readings
+
+
 def test_a_cuff_that_does_not_show_that_it_pairs_is_left():
     conversation = talk(cuff(OLD), pair=True)
     assert faults(conversation) == [("unlock_refused",)]
@@ -225,7 +246,10 @@ def test_a_clock_that_was_never_set_places_nothing():
     told(begun, Reply(type="8000"))
     told(begun, Reply(type=READ, address=0x0294, data=b"\xff" * 6))
     (delivered, _) = told(
-        begun, Reply(type=READ, address=0x02E8, data=bytes(record(timestamp=DateTime.of(NOON - timedelta(hours=9)))))
+        begun,
+        Reply(
+            type=READ, address=0x02E8, data=in_block(bytes(record(timestamp=DateTime.of(NOON - timedelta(hours=9)))))
+        ),
     )
     (reading,) = delivered.readings
     assert reading.time_uncertain

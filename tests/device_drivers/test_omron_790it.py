@@ -106,6 +106,13 @@ def test_what_the_cuff_remarks_stays_with_every_number():
     assert {value.reasons for value in reading.values} == {(Reason.IRREGULAR_PULSE, Reason.MOTION)}
 
 
+def test_a_pressure_in_a_unit_that_nobody_has_seen_is_none():
+    """160 may be 16.0 kPa."""
+    (reading,) = talk(Cuff([measurement(systolic=160, unit=1)], [])).readings
+    assert [(value.number, value.reasons) for value in reading.values[:2]] == [(None, (Reason.UNVERIFIED,))] * 2
+    assert reading.values[2].number == 64
+
+
 def test_a_pressure_of_two_bytes_is_read_whole():
     (reading,) = talk(Cuff([measurement(systolic=287)], [])).readings
     assert reading.values[0].number == 287

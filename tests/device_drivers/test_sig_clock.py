@@ -1,5 +1,6 @@
 """When a device's clock is read and set, what waits for it, what follows it, and that no refusal ends the conversation."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -19,9 +20,9 @@ from device_drivers.sessions import (
     ValueReceived,
     WriteValue,
 )
-from device_drivers.sig import session
+from device_drivers.sig import blood_pressure, session
 from device_drivers.sig.blood_pressure import BloodPressureMeasurement
-from tests.device_drivers.samples import CUFF, NOON, after, context, readings
+from tests.device_drivers.samples import BERLIN, CUFF, NOON, after, context, readings
 from tests.device_drivers.sig_talk import CLOCK, LOCAL_NOON, begun, measure, pressures, refuse, tell, with_clock
 
 VENDORS = "0000ffee-1234-5678-9abc-def012345678"
@@ -76,6 +77,55 @@ def test_what_is_measured_after_the_clock_was_set_is_live(off_by):
     """The offset of before would put it an hour back, or into the future."""
     reading = measure(with_clock(off_by), at=after(600), timestamp=DateTime.of(LOCAL_NOON + timedelta(seconds=590)))
     assert (reading.measured, reading.stored, reading.time_uncertain) == (after(600), False, False)
+
+
+def test_what_an_hour_fast_clock_stamped_an_hour_ago_is_not_taken_for_a_measurement_of_now():
+    """Hourly rounds: by the new time it would be half a minute ahead."""
+    stamp = DateTime.of(LOCAL_NOON + timedelta(seconds=40))
+    reading = measure(with_clock(timedelta(hours=1)), at=after(10), timestamp=stamp)
+    assert (reading.measured, reading.stored) == (NOON - timedelta(hours=1) + timedelta(seconds=40), True)
+
+
+def after_setting(off_by: timedelta, hours: float) -> session.Session:
+    """A cuff whose clock ran `off_by` ahead until it was set at noon, and which is connected to again so much later."""
+    memory: dict[str, str] = {}
+    for ahead, at in ((off_by, NOON), (timedelta(0), after(3600 * hours))):
+        found = session.Session(replace(context(CUFF), memory=memory), blood_pressure.PROFILE)
+        found.handle(LinkEstablished(at=at, characteristics=CLOCK))
+        tell(found, uuids.DATE_TIME, bytes(DateTime.of(at.astimezone(BERLIN).replace(tzinfo=None) + ahead)), at)
+    return found
+
+
+@pytest.mark.parametrize("off_by", [timedelta(hours=-1), timedelta(hours=2), timedelta(days=-400)])
+def test_what_was_measured_before_the_clock_was_put_right_is_placed_so_also_over_a_later_connection(off_by):
+    """The link was lost before it came; now the clock is right, and tells nothing of what it was."""
+    stamp = DateTime.of(LOCAL_NOON + off_by - timedelta(hours=3))
+    reading = measure(after_setting(off_by, hours=5), at=after(5 * 3600), timestamp=stamp)
+    assert (reading.measured, reading.stored, reading.time_uncertain) == (NOON - timedelta(hours=3), True, False)
+
+
+@pytest.mark.parametrize("off_by", [timedelta(0), timedelta(hours=-1), timedelta(hours=2), timedelta(days=-400)])
+def test_what_was_measured_since_the_clock_was_put_right_is_placed_by_the_new_time(off_by):
+    stamp = DateTime.of(LOCAL_NOON + timedelta(hours=3))
+    reading = measure(after_setting(off_by, hours=5), at=after(5 * 3600), timestamp=stamp)
+    assert (reading.measured, reading.stored, reading.time_uncertain) == (NOON + timedelta(hours=3), True, False)
+
+
+def test_a_time_that_a_fast_clock_may_have_shown_before_it_was_put_right_is_uncertain():
+    """An hour after noon by the right clock, or an hour before it by the one that was two hours fast."""
+    stamp = DateTime.of(LOCAL_NOON + timedelta(hours=1))
+    reading = measure(after_setting(timedelta(hours=2), hours=5), at=after(5 * 3600), timestamp=stamp)
+    assert (reading.stored, reading.time_uncertain) == (True, True)
+
+
+def test_a_setting_that_was_refused_is_not_remembered():
+    memory: dict[str, str] = {}
+    found = session.Session(replace(context(CUFF), memory=memory), blood_pressure.PROFILE)
+    found.handle(LinkEstablished(at=NOON, characteristics=CLOCK))
+    (written,) = tell(found, uuids.DATE_TIME, bytes(DateTime.of(LOCAL_NOON + timedelta(hours=2))))
+    assert memory
+    refuse(found, written)
+    assert memory == {}
 
 
 @pytest.mark.parametrize("off_by", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=-400)])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_drivers import uuids
+from device_drivers.cuffs.beurer_ble import SwappedMeasurement
 from device_drivers.date_time import CurrentTime, DateTime
 from device_drivers.ieee11073 import Special
 from device_drivers.registry import DRIVERS
@@ -149,6 +150,30 @@ def test_another_layout_under_the_standards_uuid_is_refused():
     assert tell(cuff(), uuids.BLOOD_PRESSURE_MEASUREMENT, shifted) == [
         ReportRefused(at=NOON, reason="absurd_pressure", discarded=20)
     ]
+
+
+@pytest.mark.parametrize("beats", [60, 65, 72, 99, 131, 150, 200])
+def test_a_beurer_read_by_the_standard_is_refused_for_its_pulse(beats):
+    """Its exchanged bytes read as -1024000 or 0.0001536 beats a minute."""
+    swapped = SwappedMeasurement(
+        systolic=Decimal(120), diastolic=Decimal(80), mean=Decimal(0), pulse_rate=Decimal(beats), user_id=0, status=0
+    )
+    assert [type(command) for command in tell(cuff(), uuids.BLOOD_PRESSURE_MEASUREMENT, bytes(swapped))] == [
+        ReportRefused
+    ]
+
+
+@pytest.mark.parametrize("beats", [Decimal(-1), Decimal("0.9"), Decimal(1000), Decimal(-256000)])
+def test_a_pulse_that_nobody_has_is_refused(beats):
+    sent = pressures(pulse_rate=beats)
+    assert tell(cuff(), uuids.BLOOD_PRESSURE_MEASUREMENT, sent) == [
+        ReportRefused(at=NOON, reason="absurd_pulse", discarded=len(sent))
+    ]
+
+
+def test_a_pulse_of_zero_was_not_found_and_takes_no_pressure_with_it():
+    systolic, _, _, pulse = measure(cuff(), pulse_rate=Decimal(0)).values
+    assert (systolic.number, pulse.number, pulse.reasons) == (Decimal(120), None, (Reason.MEASUREMENT_FAILED,))
 
 
 def test_a_measurement_without_its_first_bytes_is_refused():

@@ -151,6 +151,15 @@ def test_a_result_that_an_earlier_connection_has_delivered_is_not_delivered_agai
     assert second.readings == []
 
 
+def test_another_result_than_an_earlier_connection_delivered_may_be_of_any_time_between():
+    first = resting()
+    first.hear(UP, DOWN, result(120))
+    second = Talk(memory=first.memory)
+    second.hear(DOWN, result(140))
+    (reading,) = second.readings
+    assert (reading.time_uncertain, reading.stored) == (True, True)
+
+
 def test_another_result_is_a_measurement_also_where_nobody_saw_the_cuff_go_up():
     talk = resting()
     talk.hear(result(120), result(121))

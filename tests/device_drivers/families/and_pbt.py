@@ -27,12 +27,10 @@ def pressures(draw: st.DrawFn) -> BloodPressure:
     if draw(st.booleans()):
         failed = draw(BYTES.filter(lambda status: status != 0x80))
         return BloodPressure(systolic=None, diastolic=None, mean=None, pulse_rate=None, status=failed)
-    diastolic = draw(st.none() | st.integers(1, 255))
-    above = draw(BYTES)
     number = st.none() | st.integers(1, 255)
-    return BloodPressure(
-        systolic=above + (diastolic or 0) or None, diastolic=diastolic, mean=draw(number), pulse_rate=draw(number)
-    )
+    diastolic, above = draw(number), draw(BYTES)
+    systolic = None if diastolic is None else above + diastolic
+    return BloodPressure(systolic=systolic, diastolic=diastolic, mean=draw(number), pulse_rate=draw(number))
 
 
 WEIGHTS = st.builds(Weighing, weight_kg=numbers(5, 2)) | st.builds(Weighing, weight_lb=numbers(5, 1))

@@ -36,10 +36,19 @@ BELIEVABLE = (
 )
 """Pressures that are believed in either unit."""
 PRESSURES = {"systolic": BELIEVABLE, "diastolic": BELIEVABLE, "mean": BELIEVABLE}
+PULSES = (
+    st.sampled_from(Special)
+    | st.just(Decimal(0))
+    | st.integers(1, 999).map(Decimal)
+    | st.builds(
+        lambda mantissa, exponent: Decimal(mantissa).scaleb(exponent), st.integers(1000, 2045), st.integers(-3, -1)
+    )
+)
+"""Pulse rates that somebody may have."""
 CARRIED = {
     "unit": st.sampled_from((Unit.MMHG, Unit.KILOPASCAL)),
     "timestamp": st.none() | DATE_TIMES,
-    "pulse_rate": st.none() | SFLOATS,
+    "pulse_rate": st.none() | PULSES,
     "user_id": st.none() | BYTES,
     "status": st.none() | WORDS,
 }

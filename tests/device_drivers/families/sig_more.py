@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from device_drivers.cuffs.beurer_ble import SwappedMeasurement
 from device_drivers.sig.battery import BatteryLevel
+from device_drivers.sig.certification import Certification, CertificationList
 from device_drivers.sig.device_information import TEXT_LIMIT, PnpId, SystemId, Text
 from device_drivers.sig.glucose import Concentration, GlucoseMeasurement
 from device_drivers.sig.weight_scale import WeightMeasurement, WeightScaleFeature
@@ -72,6 +73,12 @@ MESSAGES = {
     "2A18": records(),
     "2A19": st.builds(BatteryLevel, level=st.integers(0, 100)),
     **{key: st.builds(Text, text=TEXTS) for key in ("2A29", "2A24", "2A25", "2A26", "2A27", "2A28")},
+    "2A2A": st.builds(
+        CertificationList,
+        certifications=st.lists(
+            st.builds(Certification, body=BYTES, kind=BYTES, said=st.binary(max_size=12)), max_size=4
+        ).map(tuple),
+    ),
     "2A23": st.builds(SystemId, oui=st.binary(min_size=3, max_size=3), identifier=st.binary(min_size=5, max_size=5)),
     "2A50": st.builds(PnpId, vendor_id_source=BYTES, vendor_id=WORDS, product_id=WORDS, product_version=WORDS),
     "2A35-beurer-swapped": st.builds(SwappedMeasurement, **{**PRESSURES, **CARRIED, "user_id": BYTES}),

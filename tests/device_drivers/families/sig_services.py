@@ -89,5 +89,6 @@ MESSAGES = {
     ),
 }
 NEVER = {
-    key: [bytes((2, operator)) for operator in range(7)] for key in ("sig-pulse-oximeter", "sig-pulse-oximeter-spot")
+    key: [bytes((2, operator)) for operator in range(7)]
+    for key in ("sig-pulse-oximeter", "sig-pulse-oximeter-spot", "sig-glucose")
 }
