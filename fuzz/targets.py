@@ -29,16 +29,16 @@ FORMAT_PREFIX, SESSION_PREFIX = "format:", "session:"
 
 
 def decoder(entry: AnyFormat) -> Target:
-    """Decode and show; one in `_ONE_IN` of what decodes is also explained, encoded and read again, which takes most of the time."""
+    """Decode; one in `_ONE_IN` of what decodes is also shown, explained, encoded and read again, which takes most of the time."""
 
     def target(data: bytes) -> None:
         try:
             message = entry.decode(data)
         except Undecodable:
             return
-        fields = entry.fields(message)
-        if data[-1] % _ONE_IN:
+        if data and data[-1] % _ONE_IN:
             return
+        fields = entry.fields(message)
         assert b"".join(part.data for part in entry.describe(data)) == data
         encoded = entry.encode(message)
         assert entry.decode(encoded) == message
