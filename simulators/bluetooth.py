@@ -1,22 +1,28 @@
-"""The Bluetooth half of the ward: radio, simulated BlueZ, cuffs and thermometers that measure when the recording says so."""
+"""The Bluetooth half of the ward: radio, simulated BlueZ, cuffs and thermometers that measure when the recording says so, and models."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from simulators.bluez.stack import SimulatedBlueZ
 from simulators.devices import Ward
 from simulators.errors import BluetoothFailed
 from simulators.ledger import Ledger
+from simulators.models.registry import MODELS
+from simulators.on_air import SLEEP_SECONDS, OnAir
 from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer
-from simulators.plan import Model, PlannedDevice, WardPlan
+from simulators.plan import CUFF, THERMOMETER, PlannedDevice, WardPlan
 from simulators.radio import Radio
 from simulators.recording import Charted
 from simulators.replay import Replay
+from simulators.sight import Sight
 
 FIRST_SECONDS: Final = 0.5
 """So soon after the start each device says what was charted last, so that a ward does not begin empty."""
+SLEEP_RECORDED_SECONDS: Final = 3600.0
+"""So long in the recording a model sleeps that leaves when it has said all."""
 
 
 async def start_bluetooth(
@@ -38,17 +44,30 @@ async def start_bluetooth(
     running: list[asyncio.Task[None]] = []
     for bed in plan.beds:
         for device in bed.devices:
-            if device.transport == "ble":
-                spot_check = _device(radio, device, ledger, clock)
-                ward.spot_checks[device.device_id] = spot_check
+            if device.model in (CUFF, THERMOMETER):
+                spot_check = ward.spot_checks[device.device_id] = _spot_check(radio, device, ledger, clock)
                 running.append(tasks.create_task(spot_check.run(), name=device.device_id))
                 measuring = _measure_for_ever(spot_check, replays[bed.bed], clock)
                 running.append(tasks.create_task(measuring, name=f"{device.device_id} measures"))
+            elif device.transport == "ble":
+                sight = ward.sights[device.device_id] = Sight(replays[bed.bed])
+                on_air = ward.on_air[device.device_id] = _on_air(radio, device, sight, plan.speed, clock)
+                running.append(tasks.create_task(on_air.run(), name=device.device_id))
     return running
 
 
-def _device(radio: Radio, device: PlannedDevice, ledger: Ledger, clock: Callable[[], datetime]) -> SpotCheck:
-    kind = Cuff if device.model is Model.CUFF else Thermometer
+def _on_air(radio: Radio, device: PlannedDevice, sight: Sight, speed: float, clock: Callable[[], datetime]) -> OnAir:
+    return OnAir(
+        partial(MODELS[device.model], sight),
+        radio,
+        address=device.address or "",
+        clock=clock,
+        sleep_seconds=max(SLEEP_SECONDS, SLEEP_RECORDED_SECONDS / speed),
+    )
+
+
+def _spot_check(radio: Radio, device: PlannedDevice, ledger: Ledger, clock: Callable[[], datetime]) -> SpotCheck:
+    kind = Cuff if device.model == CUFF else Thermometer
     return kind(radio, device_id=device.device_id, address=device.address or "", ledger=ledger, clock=clock)
 
 

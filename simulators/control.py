@@ -2,14 +2,17 @@
 
     {"do": "measure", "device_id": "BP-101", "systolic": 150, "diastolic": 95, "pulse_rate": 80}     also mean, status, user_id
     {"do": "measure", "device_id": "TH-101", "temperature": 38.4}
-    {"do": "see", "device_id": "OX-101", "spo2": 84, "pulse_rate": 120}     without numbers: the recording again
+    {"do": "see", "device_id": "OX-101", "spo2": 84, "pulse_rate": 120}     and any other number of `simulators.sight.Seen`, null for nothing;
+                                                                            what is not said is the recording's
     {"do": "finger_off" | "finger_on", "device_id": "OX-101"}
-    {"do": "bytes", "device_id": …, "hex": "ff00…"}                         say just this, whatever it means
+    {"do": "bytes", "device_id": …, "hex": "ff00…"}                         say just this, whatever it means; not for models on the radio
     {"do": "spoil", "device_id": …, "fault": "garbage"}                     or truncated, oversized, mid_frame: damage what is said next
     {"do": "fail", "device_id": "BP-101"}                                   a measurement that failed
     {"do": "unplug" | "plug", "device_id": "OX-101"}
     {"do": "lose_link", "device_id": "BP-101"}
     {"do": "bluetoothd_dies" | "bluetoothd_returns"}
+
+`measure` and `fail` are for the cuffs and thermometers that keep and note what they measure, `see` and the finger for all others.
 
 The answer is {"ok": true} or {"ok": false, "error": …}.
 """
@@ -27,14 +30,15 @@ from device_drivers.sig.blood_pressure import Status
 from simulators.damage import Fault, spoiled
 from simulators.devices import Ward
 from simulators.errors import SimulatorError
-from simulators.oximeters import Pulse
 from simulators.peripherals.gatt import SUPERVISION_TIMEOUT
 from simulators.peripherals.spot_check import Cuff, SpotCheck, Thermometer
 from simulators.plan import PlannedOrder
 from simulators.serial_line import SerialLine
+from simulators.sight import NO_FINGER, THE_RECORDING, Seen, Sight
 
 if TYPE_CHECKING:
     from simulators.bluez.stack import SimulatedBlueZ
+    from simulators.on_air import OnAir
 
 log = logging.getLogger(__name__)
 
@@ -127,35 +131,29 @@ async def _fail(ward: Ward, asked: Order) -> None:
 
 async def _bytes(ward: Ward, asked: Order) -> None:
     data = bytes.fromhex(asked["hex"])
-    if asked["device_id"] in ward.oximeters:
+    if asked["device_id"] in ward.lines:
         _line(ward, asked).write(data)
     else:
         _spot_check(ward, asked).keep(data, None)
 
 
 async def _see(ward: Ward, asked: Order) -> None:
-    device_id = asked["device_id"]
-    _line(ward, asked)
-    if "spo2" in asked:
-        ward.forced[device_id] = Pulse(spo2=asked["spo2"], pulse_rate=asked.get("pulse_rate"))
-    else:
-        ward.forced.pop(device_id, None)
+    numbers = {name: number for name, number in asked.items() if name not in ("do", "device_id")}
+    _sight(ward, asked).force(msgspec.convert(numbers, Seen))
 
 
 async def _finger_off(ward: Ward, asked: Order) -> None:
-    _line(ward, asked)
-    ward.forced[asked["device_id"]] = Pulse(spo2=None, pulse_rate=None)
+    _sight(ward, asked).force(NO_FINGER)
 
 
 async def _finger_on(ward: Ward, asked: Order) -> None:
-    _line(ward, asked)
-    ward.forced.pop(asked["device_id"], None)
+    _sight(ward, asked).force(THE_RECORDING)
 
 
 async def _spoil(ward: Ward, asked: Order) -> None:
     fault = Fault(asked["fault"])
-    if asked["device_id"] in ward.oximeters:
-        _line(ward, asked).spoil_next(lambda data: spoiled(data, fault, ward.random))
+    if speaker := ward.on_air.get(asked["device_id"]) or ward.lines.get(asked["device_id"]):
+        speaker.spoil_next(lambda data: spoiled(data, fault, ward.random))
     else:
         _spot_check(ward, asked).spoil(fault, ward.random)
 
@@ -169,7 +167,8 @@ async def _unplug(ward: Ward, asked: Order) -> None:
 
 
 async def _lose_link(ward: Ward, asked: Order) -> None:
-    await _spot_check(ward, asked).lose_link(SUPERVISION_TIMEOUT)
+    device: SpotCheck | OnAir = ward.on_air.get(asked["device_id"]) or _spot_check(ward, asked)
+    await device.lose_link(SUPERVISION_TIMEOUT)
 
 
 async def _bluetoothd_dies(ward: Ward, asked: Order) -> None:
@@ -205,12 +204,19 @@ def _bluez(ward: Ward) -> "SimulatedBlueZ":
 def _spot_check(ward: Ward, asked: Order) -> SpotCheck:
     found = ward.spot_checks.get(asked["device_id"])
     if found is None:
-        raise OrderRefused(f"device_id: there are {', '.join(ward.spot_checks) or 'none over Bluetooth'}")
+        raise OrderRefused(f"device_id: there are {', '.join(ward.spot_checks) or 'none over Bluetooth'} for this")
     return found
 
 
 def _line(ward: Ward, asked: Order) -> SerialLine:
-    found = ward.oximeters.get(asked["device_id"])
+    found = ward.lines.get(asked["device_id"])
     if found is None:
-        raise OrderRefused(f"device_id: there are {', '.join(ward.oximeters)}")
+        raise OrderRefused(f"device_id: there are {', '.join(ward.lines) or 'none on a line'} for this")
     return found.line
+
+
+def _sight(ward: Ward, asked: Order) -> Sight:
+    found = ward.sights.get(asked["device_id"])
+    if found is None:
+        raise OrderRefused(f"device_id: there are {', '.join(ward.sights) or 'none'} for this")
+    return found

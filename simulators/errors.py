@@ -4,6 +4,7 @@ SimulatorError
 ├── InvalidPlan       ward.toml says something that can't be
 ├── InvalidRecording  a recording can't be read
 ├── LinkGone          a central left, or never confirmed
+├── Unreadable        a characteristic has no value to read, whatever its properties say
 └── BluetoothFailed   the simulated stack could not do what it was asked
 """
 
@@ -21,6 +22,10 @@ class InvalidRecording(SimulatorError):
 
 
 class LinkGone(SimulatorError):
+    pass
+
+
+class Unreadable(SimulatorError):
     pass
 
 

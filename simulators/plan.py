@@ -1,11 +1,14 @@
-"""The plan of a simulated ward: beds, patients, devices, and which recording each bed replays. `ward.toml` holds one."""
+"""The plan of a simulated ward: beds, patients, devices, and which recording each bed replays. `ward.toml` holds one.
 
+A device's model is named by the key of the driver that reads it. The tables of drivers and models are read only where they are needed.
+"""
+
+import difflib
 import re
 import tomllib
 from collections.abc import Iterator
-from enum import StrEnum, unique
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -13,48 +16,39 @@ from simulators.errors import InvalidPlan
 from simulators.recording import stays
 from vitals.identifiers import BedId, DeviceId, DeviceType, HospitalId, PatientId, WardId
 
+if TYPE_CHECKING:
+    from device_drivers.driver import Driver
+
 GUIDE_HOSPITAL: Final[HospitalId] = "507f1f77bcf86cd799439012"
 GUIDE_PATIENT: Final[PatientId] = "507f1f77bcf86cd799439011"
+NEAR: Final = 3
+"""So many models are named to somebody who has mistyped one."""
 SPEED: Final = 240.0
 """Recorded seconds a second: an hour of an intensive-care stay in fifteen seconds."""
 
 
-@unique
-class Model(StrEnum):
-    """What a simulated device is; each is read by the driver of the same key."""
-
-    CUFF = "sig-blood-pressure"
-    THERMOMETER = "sig-health-thermometer"
-    CONTEC = "contec-v7"
-    NONIN_DF2 = "nonin-df2"
-    NONIN_DF8 = "nonin-df8"
-
-
-TYPES: Final = {
-    Model.CUFF: DeviceType.BLOOD_PRESSURE_MONITOR,
-    Model.THERMOMETER: DeviceType.THERMOMETER,
-    Model.CONTEC: DeviceType.PULSE_OXIMETER,
-    Model.NONIN_DF2: DeviceType.PULSE_OXIMETER,
-    Model.NONIN_DF8: DeviceType.PULSE_OXIMETER,
-}
+CUFF: Final = "sig-blood-pressure"
+THERMOMETER: Final = "sig-health-thermometer"
+"""These two measure when the recording has a value, keep what nobody has confirmed, and are in the ledger (`peripherals/spot_check.py`)."""
 _STATIC_RANDOM: Final = re.compile(r"[C-F][0-9A-F](:[0-9A-F]{2}){5}")
-BLUETOOTH: Final = frozenset({Model.CUFF, Model.THERMOMETER})
 
 
 class PlannedDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`address` for Bluetooth models: a static random one, whose two top bits are set."""
+    """`model` is a key of `simulators.models.registry.MODELS`; `address` for those on Bluetooth: a static random one, whose two top bits are set."""
 
     device_id: DeviceId
-    model: Model
+    model: str
     address: str | None = None
 
     @property
     def device_type(self) -> DeviceType:
-        return TYPES[self.model]
+        """Raises UnknownDriver."""
+        return _driver(self.model).device_type
 
     @property
     def transport(self) -> str:
-        return "ble" if self.model in BLUETOOTH else "serial"
+        """`ble` or `serial`."""
+        return "serial" if self.address is None else "ble"
 
 
 class PlannedBed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +87,7 @@ _STAYS: Final = (
     ("507f1f77bcf86cd799439023", "20214994", 25_000.0),
     ("507f1f77bcf86cd799439024", "29974575", 500_000.0),
 )
-_OXIMETERS: Final = (Model.CONTEC, Model.NONIN_DF2, Model.NONIN_DF8)
+_OXIMETERS: Final = ("contec-v7", "nonin-df2", "nonin-df8")
 
 
 def default_plan() -> WardPlan:
@@ -132,20 +126,38 @@ def faults(plan: WardPlan) -> Iterator[str]:
         if bed.stay not in known:
             yield f"beds[{place}].stay: there is no recording of {bed.stay}; there are {', '.join(known)}"
     for device in devices:
-        if device.transport == "ble" and not _STATIC_RANDOM.fullmatch(device.address or ""):
-            yield f"{device.device_id}: address must be a static random one, such as C0:00:00:00:01:00"
-        if device.transport == "serial" and device.address is not None:
-            yield f"{device.device_id}: a serial device has no address; leave it out"
+        yield from (f"{device.device_id}: {fault}" for fault in _faults_of(device))
     names = [("bed", [bed.bed for bed in plan.beds]), ("device_id", [device.device_id for device in devices])]
     names.append(("address", [device.address for device in devices if device.address is not None]))
     for name, values in names:
         yield from (f"{name}: {value} is there twice" for value in sorted({v for v in values if values.count(v) > 1}))
 
 
+def _faults_of(device: PlannedDevice) -> Iterator[str]:
+    from simulators.models.registry import MODELS  # noqa: PLC0415 - it takes long, and most of what reads this module needs none
+
+    if device.model not in MODELS:
+        beginning = [key for key in MODELS if device.model and key.startswith(device.model)]
+        near = (beginning or difflib.get_close_matches(device.model, MODELS, NEAR, 0.5))[:NEAR]
+        known = f"did you mean {' or '.join(near)}?" if near else "docs/device-support.md lists them"
+        yield f"model: there is no simulated {device.model!r}; {known}"
+    elif _driver(device.model).transport == "serial":
+        if device.address is not None:
+            yield "a serial device has no address; leave it out"
+    elif not _STATIC_RANDOM.fullmatch(device.address or ""):
+        yield "address must be a static random one, such as C0:00:00:00:01:00"
+
+
+def _driver(key: str) -> "Driver":
+    from device_drivers.registry import driver  # noqa: PLC0415 - as above
+
+    return driver(key)
+
+
 def _devices(place: int) -> tuple[PlannedDevice, ...]:
     number = 101 + place
     return (
-        PlannedDevice(device_id=f"BP-{number}", model=Model.CUFF, address=f"C0:00:00:00:01:{place:02X}"),
-        PlannedDevice(device_id=f"TH-{number}", model=Model.THERMOMETER, address=f"C0:00:00:00:02:{place:02X}"),
+        PlannedDevice(device_id=f"BP-{number}", model=CUFF, address=f"C0:00:00:00:01:{place:02X}"),
+        PlannedDevice(device_id=f"TH-{number}", model=THERMOMETER, address=f"C0:00:00:00:02:{place:02X}"),
         PlannedDevice(device_id=f"OX-{number}", model=_OXIMETERS[place % len(_OXIMETERS)]),
     )

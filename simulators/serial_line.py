@@ -72,8 +72,8 @@ class SerialLine:
             return False
 
     def read(self) -> None:
-        """Hand on what the host has written by now."""
-        while self._master is not None and self.listened_to:
+        """Hand on what the host has written by now, what it wrote before it left as well."""
+        while self._master is not None:
             try:
                 data = os.read(self._master, READ_BYTES)
             except OSError:

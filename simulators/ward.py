@@ -14,12 +14,16 @@ from typing import Final
 from simulators.control import follow_orders, serve_control
 from simulators.devices import Ward
 from simulators.ledger import Ledger
-from simulators.oximeters import WRITES_PER_SECOND, Contec, NoninDF2, NoninDF8, Oximeter, Pulse, Source
+from simulators.models.model import STEPS_PER_SECOND
+from simulators.models.registry import MODELS
+from simulators.noted_line import NOTED, NotedLine
+from simulators.on_line import OnLine
 from simulators.places import CONTROL, LEDGER, tty_path
-from simulators.plan import Model, PlannedDevice, WardPlan
+from simulators.plan import PlannedDevice, WardPlan
 from simulators.recording import load
 from simulators.replay import Replay
 from simulators.serial_line import SerialLine
+from simulators.sight import Sight
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +61,9 @@ async def run(
             for bed in plan.beds:
                 for device in bed.devices:
                     if device.transport == "serial":
-                        ward.oximeters[device.device_id] = _oximeter(
-                            ward, state, device, replays[bed.bed], ledger, clock
-                        )
-            running.append(tasks.create_task(_step_for_ever(ward, clock), name="oximeters"))
+                        sight = ward.sights[device.device_id] = Sight(replays[bed.bed])
+                        ward.lines[device.device_id] = _on_line(state, device, sight, ledger, clock)
+            running.append(tasks.create_task(_step_for_ever(ward, clock), name="serial lines"))
             if bus_address is not None:
                 from simulators.bluetooth import start_bluetooth  # noqa: PLC0415 - where D-Bus can't run it can't be imported
 
@@ -73,8 +76,8 @@ async def run(
             finally:
                 await _end(running)
     finally:
-        for oximeter in ward.oximeters.values():
-            oximeter.line.unplug()
+        for on_line in ward.lines.values():
+            on_line.line.unplug()
         if ward.bluez is not None:
             await ward.bluez.stop()
         ledger.close()
@@ -89,30 +92,13 @@ async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
         _, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
 
 
-def _oximeter(
-    ward: Ward, state: Path, device: PlannedDevice, replay: Replay, ledger: Ledger, clock: Callable[[], datetime]
-) -> Oximeter:
+def _on_line(state: Path, device: PlannedDevice, sight: Sight, ledger: Ledger, clock: Callable[[], datetime]) -> OnLine:
     line = SerialLine(tty_path(state, device.device_id))
-    source = _source(ward, device.device_id, replay)
     line.plug()
-    match device.model:
-        case Model.CONTEC:
-            return Contec(line, source, clock)
-        case Model.NONIN_DF2:
-            return NoninDF2(line, source)
-        case _:
-            return NoninDF8(line, source, device_id=device.device_id, ledger=ledger)
-
-
-def _source(ward: Ward, device_id: str, replay: Replay) -> Source:
-    """What the oximeter sees: what a tester has set, else the recording."""
-
-    def look(now: datetime) -> Pulse:
-        if forced := ward.forced.get(device_id):
-            return forced
-        return Pulse(spo2=replay.latest("spo2", now), pulse_rate=replay.latest("heart_rate", now))
-
-    return look
+    model = MODELS[device.model](sight)
+    if device.model == NOTED:
+        return NotedLine(model, line, clock, device_id=device.device_id, ledger=ledger)
+    return OnLine(model, line, clock)
 
 
 async def _say_passes(bed: str, replay: Replay, clock: Callable[[], datetime]) -> None:
@@ -130,7 +116,7 @@ async def _step_for_ever(ward: Ward, clock: Callable[[], datetime]) -> None:
     due = loop.time()
     while True:
         now = clock()
-        for oximeter in ward.oximeters.values():
-            oximeter.step(now)
-        due = max(due + 1 / WRITES_PER_SECOND, loop.time() - 1)
+        for on_line in ward.lines.values():
+            on_line.step(now)
+        due = max(due + 1 / STEPS_PER_SECOND, loop.time() - 1)
         await asyncio.sleep(max(0.0, due - loop.time()))

@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-bluetooth", action="store_true", help="only the serial half")
     parser.epilog = (
-        "`bedside up` starts it. The simulated BlueZ appears on the bus that DBUS_SYSTEM_BUS_ADDRESS names.\n\n"
+        "`bedside up` starts it. The simulated BlueZ appears on the bus that DBUS_SYSTEM_BUS_ADDRESS names.\n"
+        "A device's model in ward.toml is the key of a driver for Bluetooth or a serial line: see docs/device-support.md.\n\n"
         "example: bedside simulate --state ~/ward --no-bluetooth"
     )
     parser.set_defaults(run=run)

@@ -95,7 +95,7 @@ def write_gateway(
 def _gateway_device(
     layout: Layout, plan: WardPlan, bed: PlannedBed, device: PlannedDevice, started: datetime
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"device_id": device.device_id, "driver": device.model.value}
+    found: dict[str, Any] = {"device_id": device.device_id, "driver": device.model}
     if device.address is not None:
         found["address"] = device.address
     else:

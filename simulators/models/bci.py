@@ -46,7 +46,7 @@ class Bci(DeviceModel):
         self._frames = Cadence(bci.FRAMES_PER_SECOND)
 
     def step(self, now: datetime) -> Sequence[Said]:
-        frames = packet(self.look(now), now) * self._frames.due(now)
+        frames = b"".join(packet(self.look(now), at) for at in self._frames.moments(now))
         return [Said(data=frames)] if frames else []
 
 

@@ -51,21 +51,21 @@ class Cms50(DeviceModel):
             size = RECORDS_A_STEP * cms50.RECORD_LENGTH
             sent, self._sending = self._sending[:size], self._sending[size:]
             return [Said(data=sent)] if sent else ()
-        frames = self._packet(now) * self._frames.due(now)
+        frames = b"".join(self._packet(now, at) for at in self._frames.moments(now))
         return [Said(data=frames)] if frames else ()
 
     def _announced(self) -> bytes:
         records = b"".join(bytes(record) for record in self.recording)
         return cms50.PREAMBLE + bytes(cms50.RecordingLength(length_bytes=len(records))) + records
 
-    def _packet(self, now: datetime) -> bytes:
+    def _packet(self, now: datetime, at: datetime) -> bytes:
         body = self.look(now)
         finger = body.spo2 is not None
         return bytes(
             cms50.LivePacket(
                 spo2=body.spo2,
                 pulse_rate=body.pulse_rate,
-                pleth=1 + pleth(now, body.pulse_rate, 99) if finger else 0,
+                pleth=1 + pleth(at, body.pulse_rate, 99) if finger else 0,
                 bargraph=8 if finger else 0,
                 signal_strength=8 if finger else 0,
                 finger_out=not finger,
@@ -96,15 +96,15 @@ class Cms50dBt(DeviceModel):
         if self._awake_until is None or now > self._awake_until:
             self._waves = self._measurements = None
             return ()
-        waves = [self._wave(now)] * self._waves.due(now) if self._waves else []
+        waves = [self._wave(now, at) for at in self._waves.moments(now)] if self._waves else []
         values = [self._values(now)] * self._measurements.due(now) if self._measurements else []
         return [Said(data=frame, characteristic=bt.NOTIFY) for frame in (*values, *waves)]
 
-    def _wave(self, now: datetime) -> bytes:
+    def _wave(self, now: datetime, at: datetime) -> bytes:
         body = self.look(now)
         if body.spo2 is None:
             return bytes(bt.Pleth(status=4, pleth=0x40, bargraph=0, bar_flags=0x60))
-        return bytes(bt.Pleth(status=7, pleth=pleth(now, body.pulse_rate, 100), bargraph=4))
+        return bytes(bt.Pleth(status=7, pleth=pleth(at, body.pulse_rate, 100), bargraph=4))
 
     def _values(self, now: datetime) -> bytes:
         body = self.look(now)

@@ -83,14 +83,15 @@ class ContecV7(DeviceModel):
             return ()
         if self._transfers:
             return self._send()
-        frames = [self._packet(now)] * self._live.due(now) if self._live else []
+        moments = self._live.moments(now) if self._live else ()
+        frames = [self._packet(now, at) for at in moments]
         return [Said(data=b"".join(frames))] if frames else ()
 
     def _send(self) -> Sequence[Said]:
         sent, self._sending = self._sending[:STORED_A_STEP], self._sending[STORED_A_STEP:]
         return [Said(data=b"".join(sent))] if sent else ()
 
-    def _packet(self, now: datetime) -> bytes:
+    def _packet(self, now: datetime, at: datetime) -> bytes:
         body = self.look(now)
         finger = body.spo2 is not None
         return bytes(
@@ -98,7 +99,7 @@ class ContecV7(DeviceModel):
                 spo2=body.spo2,
                 pulse_rate=body.pulse_rate,
                 perfusion_index=body.perfusion_index if finger and self._has_perfusion else None,
-                waveform=pleth(now, body.pulse_rate, 100) if finger else 0x40,
+                waveform=pleth(at, body.pulse_rate, 100) if finger else 0x40,
                 bargraph=8 if finger else 0,
                 signal_strength=8 if finger else 0,
                 probe_error=not finger,

@@ -7,7 +7,7 @@ What it measures comes from a `Look`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Final, TypeAlias
@@ -88,8 +88,11 @@ class DeviceModel:
         raise KeyError(characteristic)
 
     def step(self, now: datetime) -> Sequence[Said]:
-        """What the device says by itself, `STEPS_PER_SECOND` times a second while connected."""
+        """What the device says by itself, `STEPS_PER_SECOND` times a second while connected; on a line also while nobody listens."""
         return ()
+
+    def disconnected(self) -> None:
+        """The host has left. What a device forgets then, it forgets here."""
 
     @property
     def finished(self) -> bool:
@@ -107,8 +110,13 @@ class Cadence:
 
     def due(self, now: datetime) -> int:
         """How many are due now and were not before; the first at once."""
+        return len(self.moments(now))
+
+    def moments(self, now: datetime) -> Sequence[datetime]:
+        """When each was due that is due now and was not before."""
         if self._began is None:
             self._began = now
         wanted = int((now - self._began).total_seconds() * self._per_second) + 1
-        due, self._done = wanted - self._done, wanted
-        return max(0, due)
+        places = range(self._done, wanted)
+        self._done = wanted
+        return [self._began + timedelta(seconds=place / self._per_second) for place in places]

@@ -100,7 +100,7 @@ class Nonin9560(DeviceModel):
 
     def _waveform(self, now: datetime, kind: type[Packet]) -> Sequence[Said]:
         body = self.look(now)
-        return [Said(data=bytes(_packet(now, body, kind)))] * self._packets.due(now)
+        return [Said(data=bytes(_packet(at, body, kind))) for at in self._packets.moments(now)]
 
     def _each_second(self, now: datetime) -> Sequence[Said]:
         body = self.look(now)

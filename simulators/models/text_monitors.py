@@ -27,7 +27,7 @@ class MasimoRad8(DeviceModel):
             timestamp_raw=now.strftime("%m/%d/%y %H:%M:%S"),
             serial="0000056661",
             spo2=body.spo2,
-            pulse_rate=body.pulse_rate,
+            pulse_rate=None if off else body.pulse_rate,
             perfusion_index=None if off else body.perfusion_index,
             spco=None,
             spmet=None,

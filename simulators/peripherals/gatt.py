@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bumble import hci
-from bumble.att import Attribute
+from bumble.att import ATT_Error, Attribute, ErrorCode
 from bumble.core import UUID, AdvertisingData, BaseBumbleError
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from device_drivers.uuids import short
-from simulators.errors import LinkGone
+from simulators.errors import LinkGone, Unreadable
 from simulators.models.model import Property
 from simulators.radio import Radio
 
@@ -24,7 +24,7 @@ SUPERVISION_TIMEOUT: Final = 0x08
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CharacteristicSpec:
-    """One characteristic by its full UUID; `read` gives its value, `written` takes what a central writes."""
+    """One characteristic by its full UUID; `read` gives its value or raises Unreadable, `written` takes what a central writes."""
 
     uuid: str
     properties: frozenset[Property]
@@ -109,8 +109,8 @@ class GattPeripheral:
             await self._events.disconnected.wait()
 
     async def wait_subscribed(self, uuid: str) -> None:
-        """Return when the central has enabled the characteristic. Raises LinkGone when it leaves before."""
-        await self._or_gone(self._subscription(uuid).wait())
+        """Return when the central has enabled the characteristic, however long that takes. Raises LinkGone when it leaves before."""
+        await self._or_gone(self._subscription(uuid).wait(), seconds=None)
 
     async def indicate(self, uuid: str, value: bytes) -> None:
         """Send, and return when the central has confirmed. Raises LinkGone where it did not, or does not listen any more."""
@@ -118,11 +118,12 @@ class GattPeripheral:
         if not self._subscription(uuid).is_set():
             raise LinkGone(f"{self.name}: nobody is subscribed")
         indication = self._device.indicate_subscriber(connection, self._characteristics[uuid], value)
-        await self._or_gone(indication)
+        await self._or_gone(indication, seconds=CONFIRM_SECONDS)
 
     async def notify(self, uuid: str, value: bytes) -> None:
         """Send without a confirmation. Raises LinkGone."""
-        await self._or_gone(self._device.notify_subscriber(self._standing(), self._characteristics[uuid], value))
+        notification = self._device.notify_subscriber(self._standing(), self._characteristics[uuid], value)
+        await self._or_gone(notification, seconds=CONFIRM_SECONDS)
 
     async def drop(self, reason: int = REMOTE_USER_ENDED) -> None:
         """End the connection from this side; SUPERVISION_TIMEOUT looks like a lost link."""
@@ -138,12 +139,12 @@ class GattPeripheral:
             raise LinkGone(f"{self.name} is not connected")
         return self._connection
 
-    async def _or_gone(self, work: Awaitable[object]) -> None:
-        """`work`, unless the connection ends first."""
+    async def _or_gone(self, work: Awaitable[object], *, seconds: float | None) -> None:
+        """`work`, unless the connection ends first, or it takes longer."""
         doing = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(self._events.disconnected.wait())
         try:
-            await asyncio.wait({doing, gone}, timeout=CONFIRM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({doing, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
                 raise LinkGone(f"{self.name}: the central left or did not answer")
             try:
@@ -190,10 +191,18 @@ def _characteristic(spec: CharacteristicSpec) -> "Characteristic[bytes]":
     if spec.properties & {Property.WRITE, Property.WRITE_WITHOUT_RESPONSE}:
         permissions |= Attribute.WRITEABLE
     value = CharacteristicValue(
-        read=(lambda _connection: read()) if read and Property.READ in spec.properties else None,
+        read=(lambda _connection: _value(read)) if read and Property.READ in spec.properties else None,
         write=(lambda _connection, data: written(bytes(data))) if written else None,
     )
     return Characteristic(UUID(spec.uuid), properties, permissions, value if read or written else b"")
+
+
+def _value(read: Callable[[], bytes]) -> bytes:
+    """Bumble answers the central only with its own errors."""
+    try:
+        return read()
+    except Unreadable as error:
+        raise ATT_Error(ErrorCode.READ_NOT_PERMITTED) from error
 
 
 def _advertised(name: str, services: Sequence[str], companies: Mapping[int, bytes]) -> tuple[bytes, bytes]:

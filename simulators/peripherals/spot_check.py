@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MEMORY: Final = 60
 """Measurements that a device keeps; the oldest is overwritten."""
-SUBSCRIBE_SECONDS: Final = 15.0
+SUBSCRIBE_SECONDS: Final = 10.0
 LINGER_SECONDS: Final = 0.5
 """After the last confirmation, so that the host's own work is done before the device leaves."""
 LONGEST_MEASUREMENT: Final = 19

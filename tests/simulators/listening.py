@@ -16,6 +16,7 @@ from device_drivers.sessions import (
     ReportStatus,
     SendBytes,
     SessionContext,
+    TimePassed,
 )
 from device_drivers.transports.link import Link
 from tests.support.waiting import eventually
@@ -40,6 +41,12 @@ class Listener:
     async def run(self) -> None:
         async for event in self.link.events():
             await self.handle(event)
+
+    async def tick(self, clock: Callable[[], datetime]) -> None:
+        """Tell the session once a second that time passes, until cancelled."""
+        while True:
+            await self.handle(TimePassed(at=clock()))
+            await asyncio.sleep(1)
 
     async def handle(self, event: Event) -> None:
         if isinstance(event, BytesReceived):

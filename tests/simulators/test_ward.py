@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from device_drivers.registry import driver
+from device_drivers.registry import DRIVERS, driver
 from device_drivers.transports.ble import Bluetooth
 from device_drivers.transports.serial_port import open_port
 from simulators.control import OrderRefused, order
 from simulators.errors import BluetoothFailed
 from simulators.ledger import read
-from simulators.plan import PlannedOrder, WardPlan, default_plan
+from simulators.plan import PlannedDevice, PlannedOrder, WardPlan, default_plan, faults
 from simulators.recording import stays
 from simulators.ward import CONTROL, LEDGER, run, tty_path
 from tests.simulators.conftest import sockets_closed
@@ -142,6 +142,9 @@ async def test_damage_is_refused_and_the_line_goes_on(ward: Ward, fault: str):
         ({"do": "unplug", "device_id": "OX-999"}, "there are OX-101"),
         ({"do": "unplug"}, "device_id: is missing"),
         ({"do": "fail", "device_id": CUFF}, "none over Bluetooth"),
+        ({"do": "see", "device_id": CUFF, "spo2": 97}, "there are OX-101"),
+        ({"do": "see", "device_id": CONTEC, "spo2": 101}, "<= 100"),
+        ({"do": "see", "device_id": CONTEC, "spo": 97}, "unknown field `spo`"),
         ({"do": "spoil", "device_id": CONTEC, "fault": "rust"}, "rust"),
         ({"do": "bytes", "device_id": CONTEC, "hex": "zz"}, "non-hexadecimal"),
         ({"do": "bluetoothd_dies"}, "without Bluetooth"),
@@ -179,6 +182,68 @@ async def test_a_cuff_measures_what_it_is_told_and_the_ledger_knows_who_heard(wa
         (entry,) = (entry for entry in made if entry.numbers.get("systolic") == 150 and entry.device_id == CUFF)
         assert entry.entry in heard
     await sockets_closed()
+
+
+UNUSUAL = {
+    "bci-serial": {"spo2": 91, "oximeter_pulse_rate": 61},
+    "suntech-advantage": {"systolic": 151, "diastolic": 96},
+    "and-ua651ble": {"systolic": 151, "diastolic": 96},
+    "temp-sitter": {"temperature": 38.4},
+}
+"""Models of which none is in the default plan, and what each measures of `SEEN`."""
+SEEN = {"spo2": 91, "pulse_rate": 61, "systolic": 151, "diastolic": 96, "mean": 114, "temperature": 38.4}
+
+
+def unusual_plan() -> WardPlan:
+    devices = tuple(
+        PlannedDevice(
+            device_id=key,
+            model=key,
+            address=f"C0:00:00:00:0B:{place:02X}" if DRIVERS[key].transport == "ble" else None,
+        )
+        for place, key in enumerate(UNUSUAL)
+    )
+    (bed, *_) = default_plan().beds
+    return msgspec.structs.replace(plan(), beds=(msgspec.structs.replace(bed, devices=devices),))
+
+
+def is_heard(listener: Listener, expected: dict[str, float]) -> bool:
+    return any(expected.items() <= numbers(reading).items() for reading in listener.readings)
+
+
+@pytest.mark.slow
+async def test_any_model_runs_in_a_ward_and_is_heard(ward: Ward, bus_address: str):
+    """On lines together, on the radio one after the other, as a gateway does."""
+    planned = unusual_plan()
+    assert list(faults(planned)) == []
+    async with ward(planned, bus_address=bus_address) as running, Bluetooth() as bluetooth, AsyncExitStack() as lines:
+        for device_id in UNUSUAL:
+            await running.tell(do="see", device_id=device_id, **SEEN)
+        devices = planned.beds[0].devices
+        listeners = {
+            device.device_id: await lines.enter_async_context(running.listening(device.model, device.device_id))
+            for device in devices
+            if device.transport == "serial"
+        }
+        for device in devices:
+            if device.address is not None:
+                await heard_on_air(bluetooth, device, UNUSUAL[device.model])
+        ticking = asyncio.gather(*(listener.tick(clock) for listener in listeners.values()))
+        for device_id, listener in listeners.items():
+            await listener.until(lambda one=device_id, by=listener: is_heard(by, UNUSUAL[one]), seconds=30)
+        await ended(ticking)
+    await sockets_closed()
+
+
+async def heard_on_air(bluetooth: Bluetooth, device: PlannedDevice, expected: dict[str, float]) -> None:
+    async with asyncio.timeout(SECONDS):
+        await bluetooth.wait_for(device.address)
+        link = await bluetooth.connect(device.address, clock=clock)
+    listener = Listener(device.model, link, device_id=device.device_id)
+    listening = asyncio.create_task(listener.run())
+    await listener.until(lambda: is_heard(listener, expected))
+    await link.close()
+    await ended(listening)
 
 
 def test_the_default_ward_plays_only_what_there_is():
