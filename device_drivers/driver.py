@@ -1,6 +1,6 @@
 """What a driver is: one kind of device, how it is known, how it is talked with, and how far that has been shown to be right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Final
@@ -56,6 +56,9 @@ class UsbId:
         return f"{self.vendor:04x}:{self.product:04x}"
 
 
+_KINDS: Final[Mapping[type, str]] = {bool: "true or false", int: "a whole number", str: "a text"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """What a device's configuration may say under `options`. A number lies between `low` and `high`, where they are given."""
@@ -69,9 +72,7 @@ class Option:
     def problem(self, value: bool | int | str) -> str | None:  # noqa: FBT001 - an option's value may be one
         """What is wrong with a value, None where it can be used."""
         if type(value) is not type(self.default):
-            return (
-                f"must be {'true or false' if isinstance(self.default, bool) else f'a {type(self.default).__name__}'}"
-            )
+            return f"must be {_KINDS[type(self.default)]}"
         if isinstance(value, int) and not isinstance(value, bool):
             if self.low is not None and value < self.low:
                 return f"must be {self.low} or more"

@@ -92,6 +92,7 @@ class PortUnavailable(TransportError):
 
 def _near(key: str, known: list[str], otherwise: str) -> str:
     """Keys that a person may have meant; of many keys the whole list helps nobody."""
-    beginning = [name for name in known if key and name.startswith(key)]
-    near = (beginning or difflib.get_close_matches(key, known, NEAR, 0.5))[:NEAR]
+    said = "".join(letter for letter in key.casefold() if letter.isalnum())
+    holding = [name for name in known if said and said in name.casefold().replace("-", "")]
+    near = (holding or difflib.get_close_matches(key.casefold(), known, NEAR, 0.6))[:NEAR]
     return f"did you mean {' or '.join(near)}?" if near else otherwise

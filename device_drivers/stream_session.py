@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from device_drivers.errors import Undecodable
-from device_drivers.framing import Discarded, Frame, FrameReader, Measure, NoiseGate, refused_bytes
+from device_drivers.framing import IN_A_ROW, Discarded, Frame, FrameReader, Measure, NoiseGate
 from device_drivers.sessions import (
     BytesReceived,
     Command,
@@ -33,7 +33,7 @@ class StreamSession:
     """One connection. A subclass overrides `begin`, `frame`, `tick`, `value` and `refused` as it needs; each answers with commands, in order.
 
     `notify` is the characteristic that carries frames, None for a serial line. `frame_length` is given where frames have no checksum, so
-    that those between noise are not believed. `frame` may raise Undecodable: it is reported, and the next frame is looked at.
+    that those between noise, and fewer than `in_a_row`, are not believed. `frame` may raise Undecodable: it is reported, and the next frame is looked at.
     """
 
     def __init__(
@@ -43,12 +43,13 @@ class StreamSession:
         *,
         notify: str | None = None,
         frame_length: int | None = None,
+        in_a_row: int = IN_A_ROW,
         reason: str = "not_a_frame",
         chunks: Chunks | None = None,
     ) -> None:
         self.context = context
         self._reader = FrameReader(measure)
-        self._gate = NoiseGate(self._reader, frame_length=frame_length) if frame_length else None
+        self._gate = NoiseGate(self._reader, frame_length=frame_length, in_a_row=in_a_row) if frame_length else None
         self._notify = notify
         self._reason = reason
         self._chunks = chunks
@@ -100,11 +101,13 @@ class StreamSession:
         return [*subscription, *self.begin(event)]
 
     def _received(self, at: datetime, data: bytes) -> list[Command]:
+        if self._gate is not None:
+            self._gate.begin(at)
         self._reader.receive_data(data)
         events = list(self._reader.events())
-        if self._gate is not None and not self._gate.is_open(at):
-            return self._lost(at, refused_bytes(events)) if events else []
-        return [command for event in events for command in self._take(at, event)]
+        if self._gate is None:
+            return [command for event in events for command in self._take(at, event)]
+        return [command for came, event in self._gate.sift(at, events) for command in self._take(came, event)]
 
     def _take(self, at: datetime, event: Frame | Discarded) -> Sequence[Command]:
         if isinstance(event, Discarded):

@@ -19,8 +19,11 @@ _EPOCH_MICROSECONDS: Final = 0x00DCDDB30F2F8000
 """Midnight of 1970-01-01, counted from year 0 as btsnoop does."""
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_PACKET: Final = 65_536
-_H4_ACL: Final = 0x02
-_MONITOR_ACL_SENT, _MONITOR_ACL_RECEIVED = 4, 5
+_H4_ACL, _H4_EVENT = 0x02, 0x04
+_MONITOR_EVENT, _MONITOR_ACL_SENT, _MONITOR_ACL_RECEIVED = 3, 4, 5
+_DISCONNECTED, _LE_META = 0x05, 0x3E
+_LE_CONNECTED: Final = frozenset({0x01, 0x0A, 0x29})
+"""LE Connection Complete and both forms of the enhanced one, which begin alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,16 @@ class AclPacket:
     data: bytes
 
 
-def acl_packets(blocks: Iterable[bytes]) -> Iterator[AclPacket]:
-    """The ACL packets of a file that comes in blocks. A file that ends within a record ends there. Raises Malformed for what is no btsnoop file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChanged:
+    """An LE connection came about, or a connection ended (`peer` None): from here on its handle is another's (Core, volume 4, part E, 7.7.5 and 7.7.65)."""
+
+    handle: int
+    peer: bytes | None
+
+
+def packets(blocks: Iterable[bytes]) -> Iterator[AclPacket | LinkChanged]:
+    """The ACL packets of a file that comes in blocks, and where their handles change hands. A file that ends within a record ends there. Raises Malformed for what is no btsnoop file."""
     buffer = bytearray()
     datalink = None
     for block in blocks:
@@ -56,7 +67,7 @@ def _datalink(header: bytes) -> int:
     return datalink
 
 
-def _records(buffer: bytearray, datalink: int) -> Iterator[AclPacket]:
+def _records(buffer: bytearray, datalink: int) -> Iterator[AclPacket | LinkChanged]:
     """Take whole records from the front of the buffer."""
     at = 0
     while len(buffer) - at >= _RECORD:
@@ -67,26 +78,35 @@ def _records(buffer: bytearray, datalink: int) -> Iterator[AclPacket]:
             break
         head, packet = bytes(buffer[at : at + _RECORD]), bytes(buffer[at + _RECORD : at + _RECORD + length])
         at += _RECORD + length
-        if found := _acl(head, packet, datalink):
+        if found := _found(head, packet, datalink):
             yield found
     del buffer[:at]
 
 
-def _acl(head: bytes, packet: bytes, datalink: int) -> AclPacket | None:
+def _found(head: bytes, packet: bytes, datalink: int) -> AclPacket | LinkChanged | None:
     flags = int.from_bytes(head[8:12], "big")
-    received = bool(flags & 1)
     if datalink == _MONITOR:
-        opcode = flags & 0xFFFF
-        if opcode not in (_MONITOR_ACL_SENT, _MONITOR_ACL_RECEIVED):
-            return None
-        received = opcode == _MONITOR_ACL_RECEIVED
+        kind = {_MONITOR_EVENT: _H4_EVENT, _MONITOR_ACL_SENT: _H4_ACL, _MONITOR_ACL_RECEIVED: _H4_ACL}.get(
+            flags & 0xFFFF
+        )
+        received = flags & 0xFFFF == _MONITOR_ACL_RECEIVED
     elif datalink == _H4:
-        if packet[:1] != bytes((_H4_ACL,)):
-            return None
-        packet = packet[1:]
-    elif flags & 2:  # a command or an event
-        return None
-    return AclPacket(at=_time(int.from_bytes(head[16:24], "big")), received=received, data=packet)
+        kind, packet, received = packet[0] if packet else None, packet[1:], bool(flags & 1)
+    else:  # without a type: flags tell ACL data from commands, which are sent, and events
+        kind, received = (_H4_EVENT if flags & 1 else None) if flags & 2 else _H4_ACL, bool(flags & 1)
+    if kind == _H4_ACL:
+        return AclPacket(at=_time(int.from_bytes(head[16:24], "big")), received=received, data=packet)
+    return _link_changed(packet) if kind == _H4_EVENT else None
+
+
+def _link_changed(event: bytes) -> LinkChanged | None:
+    """What an HCI event says of a connection; None for one that failed, and for all others."""
+    code, said = event[:1], event[2:]
+    if code == bytes((_DISCONNECTED,)) and len(said) >= 3 and said[0] == 0:
+        return LinkChanged(handle=int.from_bytes(said[1:3], "little"), peer=None)
+    if code == bytes((_LE_META,)) and len(said) >= 12 and said[0] in _LE_CONNECTED and said[1] == 0:
+        return LinkChanged(handle=int.from_bytes(said[2:4], "little"), peer=said[5:12])
+    return None
 
 
 def _time(microseconds: int) -> datetime:

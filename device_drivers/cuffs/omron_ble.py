@@ -287,7 +287,7 @@ FORMATS: Final[tuple[AnyFormat, ...]] = ()
 DRIVERS: Final[tuple[Driver, ...]] = (
     Driver(
         key="omron-ble",
-        title="Omron blood pressure cuff, memory over Bluetooth",
+        title=f"Omron blood pressure cuff, memory over Bluetooth: {', '.join(NAMES)}",
         device_type=DeviceType.BLOOD_PRESSURE_MONITOR,
         transport=Transport.BLE,
         formats=("omron-14le", "omron-14be", "omron-14be-6232t", "omron-rx"),

@@ -68,6 +68,7 @@ class Session(StreamSession):
             context,
             v7.measure,
             frame_length=v7.PACKET_LENGTHS[v7.LIVE],
+            in_a_row=1,
             reason="not_a_packet",
             chunks=Chunks(context.device, SCALE),
         )

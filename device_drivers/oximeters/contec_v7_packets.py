@@ -207,6 +207,12 @@ class LivePacket:
         return (Reason.SEARCHING,) if self.searching else (Reason.NOT_MEASURED,)
 
     @property
+    def doubts(self) -> tuple[Reason, ...]:
+        """What puts the numbers in doubt."""
+        said = ((Reason.NO_PULSE_FOUND, self.search_too_long), (Reason.SEARCHING, self.searching))
+        return tuple(reason for reason, holds in said if holds)
+
+    @property
     def sample(self) -> int | None:
         """The plethysmogram's value; without a finger the device sends 64 throughout, which is none."""
         return None if self.probe_error else self.waveform
@@ -230,14 +236,13 @@ class LivePacket:
 
     def _values(self, *, has_perfusion: bool) -> tuple[Value, ...]:
         missing = self.reasons
-        doubts = (Reason.SEARCHING,) if self.searching else ()
         if self.probe_error:  # what the display then holds is not the patient's
             return values_of(None, None, None, doubts=(), missing=missing, has_perfusion=has_perfusion)
         return values_of(
             self.spo2,
             self.pulse_rate,
             self.perfusion_index,
-            doubts=doubts,
+            doubts=self.doubts,
             missing=missing,
             has_perfusion=has_perfusion,
         )

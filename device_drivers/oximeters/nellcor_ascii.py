@@ -54,6 +54,8 @@ _REASONS: Final = (
     ("LM", Reason.ARTIFACT),
     ("MO", Reason.ARTIFACT),
 )
+_NOBODY: Final = frozenset({"SD", "SO"})
+"""Words beside which a number is nobody's."""
 _LIMITS: Final = re.compile(
     r"([\w.-]{1,16})\s+VERSION\s+([\w.]{1,16})(?:\s+CRC:\s*(\w{1,16}))?(?:\s+(TREND))?"
     r"\s+SpO2\s+Limit:\s*(\d{1,3})-\s*(\d{1,3})%\s+PR\s+Limit:\s*(\d{1,3})-\s*(\d{1,3})BPM.*",
@@ -126,7 +128,7 @@ class DataLine:
         )
 
     def _value(self, parameter: Parameter, number: int | None) -> Value:
-        if not number:
+        if not number or not _NOBODY.isdisjoint(self.status):
             reason, *more = self.reasons or (Reason.NOT_MEASURED,)
             return missing_value(parameter, reason, *more)
         return measured_value(parameter, number, *self.reasons)

@@ -24,7 +24,7 @@ from vitals.parameters import Vital
 from vitals.readings import RAW_LIMIT, Reading, Reason
 
 _NONE: Final = "---"
-_NUMBER: Final = rb"---|[0-9 ][0-9 ][0-9]"
+_NUMBER: Final = rb"---|[0-9]{3}| [0-9]{2}|  [0-9]"
 _LINE: Final = re.compile(
     rb"(?:([0-9]{2}:[0-9]{2}:[0-9]{2}) {1,4})?SPO2=("
     + _NUMBER
@@ -109,7 +109,7 @@ def _matched(data: bytes) -> re.Match[bytes]:
 
 
 def _number(digits: bytes) -> int | None:
-    return None if digits == _NONE.encode() else int(digits.replace(b" ", b""))
+    return None if digits == _NONE.encode() else int(digits)
 
 
 def _digits(name: str, number: int | None) -> str:

@@ -5,6 +5,7 @@ of pyserial or of termios, or as an empty read: all of them are the loss of the 
 """
 
 import asyncio
+import errno
 import os
 import termios
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -42,10 +43,17 @@ async def open_port(
     try:
         line = await asyncio.to_thread(_opened, port, settings)
     except _FAILURES as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         plugged = ", ".join(f"{path} ({name})" if name else path for path, name in known_ports()) or "nothing"
-        raise PortUnavailable(f"{port}: {reason}; plugged in: {plugged}") from error
+        raise PortUnavailable(f"{port}: {_reason(error)}; plugged in: {plugged}") from error
     return SerialLink(line, clock)
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, OSError) or not error.errno:
+        return type(error).__name__
+    if error.errno in (errno.EAGAIN, errno.EBUSY):  # the lock that every line of ours has
+        return "another program has it open, an agent that runs here perhaps"
+    return os.strerror(error.errno)
 
 
 def _opened(port: str, settings: SerialSettings) -> serial.Serial:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from device_drivers.advertisement import Advertisement
+from device_drivers.framing import IN_A_ROW
 from device_drivers.oximeters import bci
 from device_drivers.registry import DRIVERS, drivers_for
 from device_drivers.sessions import LinkEstablished, SubscribeTo
@@ -28,7 +29,7 @@ NOTHING = {"spo2": None, "pulse_rate": None, "pleth": 0, "bargraph": 0, "signal_
     ],
 )
 def test_a_frame_without_numbers_says_why(flags, reason):
-    (reading,) = readings(feed(started("bci-serial"), bytes(bci.DataPacket(**NOTHING, **flags))))
+    (reading,) = readings(feed(started("bci-serial"), *[bytes(bci.DataPacket(**NOTHING, **flags))] * IN_A_ROW))
     assert reasons(reading) == (reason,)
     assert all(value.number is None for value in reading.values)
 
@@ -60,7 +61,7 @@ def test_a_zero_is_never_a_number():
 
 def test_a_finger_that_leaves_is_said_at_once():
     session = started("bci-serial")
-    feed(session, unit(97))
+    feed(session, *[unit(97)] * IN_A_ROW)
     gone = bytes(bci.DataPacket(**NOTHING, no_finger=True))
     assert len(readings(feed(session, gone, gone, at=after(0.01)))) == 1
 

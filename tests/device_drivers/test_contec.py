@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from device_drivers.framing import IN_A_ROW
 from device_drivers.oximeters import contec_cms50 as cms50
 from device_drivers.oximeters import contec_cms50d_bt as bt
 from device_drivers.oximeters import contec_v7_packets as v7
@@ -75,7 +76,8 @@ def test_a_live_packet_without_numbers_says_why(flags, reason):
     ],
 )
 def test_an_old_frame_without_numbers_says_why(flags, reason):
-    (reading,) = readings(answers(started("contec-cms50-old"), cms50.LivePacket(**OLD_NOTHING, **flags)))
+    packet = cms50.LivePacket(**OLD_NOTHING, **flags)
+    (reading,) = readings(answers(started("contec-cms50-old"), *[packet] * IN_A_ROW))
     assert reasons(reading) == (reason,)
     assert all(value.number is None for value in reading.values)
 
@@ -101,6 +103,12 @@ def test_a_number_while_a_pulse_is_searched_is_in_doubt():
     for packet in (new, old):
         spo2 = packet.reading(OXIMETER, raw=b"", at=NOON).value(Parameter.SPO2)
         assert (spo2.number, spo2.quality, spo2.reasons) == (Decimal(97), Quality.QUESTIONABLE, (Reason.SEARCHING,))
+
+
+def test_a_number_after_a_search_that_took_too_long_is_in_doubt():
+    packet = v7.LivePacket(**{**NOTHING, "spo2": 97, "pulse_rate": 70}, search_too_long=True)
+    spo2 = packet.reading(OXIMETER, raw=b"", at=NOON).value(Parameter.SPO2)
+    assert (spo2.quality, spo2.reasons) == (Quality.QUESTIONABLE, (Reason.NO_PULSE_FOUND,))
 
 
 def test_a_dropping_spo2_is_no_doubt():

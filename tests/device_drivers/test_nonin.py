@@ -1,5 +1,6 @@
 """What Nonin's oximeters on a serial line say and don't say, and what becomes of their waveform."""
 
+import random
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from device_drivers.oximeters.nonin_packets import Perfusion
 from device_drivers.sessions import ReportRefused
 from tests.device_drivers.families.nonin import packet, spot_check
 from tests.device_drivers.nonin_talk import NO_REASON, chunks, reasons, session_of, started, statuses, stream
-from tests.device_drivers.samples import NOON, OXIMETER, after, feed, readings
+from tests.device_drivers.samples import NOON, OXIMETER, after, discarded, feed, readings
 from vitals.parameters import Parameter
 from vitals.readings import Quality, Reason
 
@@ -246,3 +247,56 @@ def test_a_header_and_a_cut_line_come_before_the_first_line():
 def test_dashes_are_no_number():
     (reading,) = readings(feed(started("nonin-ascii"), b"SPO2=--- HR=---\r\n"))
     assert reasons(reading) == (Reason.NOT_MEASURED,)
+
+
+@pytest.mark.parametrize("damaged", [b"SPO2=9 8 HR=070", b"SPO2=1 0 HR=070", b"SPO2=097 HR=7 0", b"SPO2=097 HR=  -"])
+def test_a_number_that_has_lost_a_digit_is_refused(damaged):
+    commands = feed(started("nonin-ascii"), b"SPO2=098 HR=070\r\n", damaged + b"\r\n", b"SPO2= 99 HR=  7\r\n")
+    assert [[value.number for value in reading.values] for reading in readings(commands)] == [[98, 70], [99, 7]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@KINDS
+def test_frames_of_another_format_are_none_of_format_8(kind, seed):
+    """Whatever the reads: some bytes of formats 2 and 7 look like one of its frames."""
+    chance, session = random.Random(seed), started("nonin-df8")
+    packets = [
+        packet(kind, spo2=97, timer=place, pleth=tuple(chance.randrange(kind.LAYOUT.highest_sample) for _ in range(25)))
+        for place in range(30)
+    ]
+    data, at, found = b"".join(map(bytes, packets)), chance.randrange(125), []
+    while at < len(data):
+        size = chance.choice((1, 2, 3, 8, 16))
+        found += readings(feed(session, data[at : at + size], at=after(at / 375)))
+        at += size
+    assert found == []
+
+
+def test_frames_of_format_8_are_believed_when_three_came_and_none_is_lost():
+    session = started("nonin-df8")
+    frames = [bytes(nonin_df8.DataFrame(hr=70, spo2=number)) for number in (95, 96, 97, 98)]
+    found = [readings(feed(session, frame, at=after(place))) for place, frame in enumerate(frames)]
+    assert [len(each) for each in found] == [0, 0, 3, 1]
+    assert [reading.measured for each in found for reading in each] == [after(place) for place in range(4)]
+    assert [reading.raw for each in found for reading in each] == frames
+
+
+def test_after_a_pause_a_device_shows_itself_again():
+    session, frame = started("nonin-df8"), bytes(nonin_df8.DataFrame(hr=70, spo2=95))
+    feed(session, frame, frame, frame)
+    assert len(readings(feed(session, frame, at=after(3)))) == 1
+    assert not readings(feed(session, frame, at=after(6.5)))
+
+
+def test_what_waits_for_company_is_given_up_with_the_noise_that_follows():
+    session, frame = started("nonin-df8"), bytes(nonin_df8.DataFrame(hr=70, spo2=95))
+    commands = feed(session, frame, frame, b"\x00", frame)
+    assert not readings(commands)
+    assert discarded(commands) == 9
+    assert len(readings(feed(session, frame, frame))) == 3
+
+
+def test_a_frame_that_takes_long_to_come_is_none():
+    session, frame = started("nonin-df8"), bytes(nonin_df8.DataFrame(hr=70, spo2=95))
+    feed(session, frame, frame, frame, frame[:2])
+    assert not readings(feed(session, frame[2:], at=after(0.6)))

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from device_drivers.date_time import DateTime
+from device_drivers.framing import IN_A_ROW
 from device_drivers.oximeters import nonin_df2, nonin_df8, nonin_df13
 from device_drivers.oximeters.nonin_host import TimeMessage, TimeWord
 from device_drivers.registry import DRIVERS
@@ -64,7 +65,7 @@ def test_the_format_that_comes_after_a_refusal_ends_the_fault():
     session = started("nonin-df8", select_format=True)
     feed(session, NAK)
     refused = list(session.handle(TimePassed(at=after(5))))
-    came = feed(session, bytes(nonin_df8.DataFrame(hr=70, spo2=97)), at=after(7))
+    came = feed(session, *[bytes(nonin_df8.DataFrame(hr=70, spo2=97))] * IN_A_ROW, at=after(7))
     assert statuses(refused + came) == [("format_refused",), ()]
 
 

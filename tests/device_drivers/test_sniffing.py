@@ -10,7 +10,7 @@ from device_drivers.sniffing import Sniffer, settings_to_try
 from tests.device_drivers.families import family
 
 STREAMS = family.streams()
-ON_A_LINE = sorted(key for key in STREAMS if DRIVERS[key].transport is Transport.SERIAL)
+ON_A_LINE = sorted(key for key in STREAMS.keys() & DRIVERS.keys() if DRIVERS[key].transport is Transport.SERIAL)
 
 
 def heard(key: str, data: bytes) -> list[str]:

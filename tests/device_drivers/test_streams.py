@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_drivers.driver import Driver
-from device_drivers.framing import BUFFER_LIMIT
+from device_drivers.framing import BUFFER_LIMIT, IN_A_ROW
 from device_drivers.registry import DRIVERS, FORMATS
 from device_drivers.sessions import (
     BytesReceived,
@@ -35,11 +35,13 @@ class Talk:
         self.driver, self.stream = DRIVERS[key], STREAMS[key]
 
     def session(self) -> Session:
-        """One whose link stands."""
+        """One whose link stands, and that believes the device: where frames have no checksum, it has heard some."""
         device = DeviceKey(device_type=self.driver.device_type, device_id="device-1")
         session = self.driver.session(SessionContext(device=device, zone=BERLIN))
         present = frozenset({self.stream.notify} if self.stream.notify else ())
-        session.handle(LinkEstablished(at=NOON, characteristics=present))
+        session.handle(LinkEstablished(at=after(-2), characteristics=present))
+        if not self.stream.checked:
+            self.feed(session, *[self.stream.unit(99)] * IN_A_ROW, seconds=-2)
         return session
 
     def feed(self, session: Session, *chunks: bytes, seconds: float = 0) -> list[Command]:
@@ -74,6 +76,7 @@ def test_every_driver_that_reads_a_stream_has_one_here():
         driver.key for driver in DRIVERS.values() if any(FORMATS[key].measure is not None for key in driver.formats)
     }
     assert streaming - STREAMS.keys() == set()
+    assert STREAMS.keys() - DRIVERS.keys() == set(), "a driver that is not in the registry: name its module in MODULES"
 
 
 def test_each_second_becomes_one_reading(talk: Talk):
@@ -91,6 +94,7 @@ def test_every_way_to_cut_a_message_gives_the_same_reading(talk: Talk):
     assert readings(one_by_one) == [expected]
 
 
+@settings(max_examples=40)
 @given(data=st.data())
 @pytest.mark.parametrize("key", sorted(STREAMS))
 def test_every_way_to_cut_a_stream_gives_the_same_commands(key: str, data: st.DataObject):
@@ -156,7 +160,29 @@ def test_noise_makes_no_readings(talk: Talk, seed: int, size: int):
     ]
     assert not readings(commands)
     assert discarded(commands) > 8000
-    assert readings(talk.feed(session, talk.stream.unit(96), talk.stream.unit(97), seconds=10))
+    assert readings(talk.feed(session, *(talk.stream.unit(number) for number in (96, 97, 98)), seconds=10))
+
+
+@pytest.mark.parametrize("size", [4, 5, 6, 8, 12, 16])
+def test_a_few_bytes_of_noise_make_no_reading_of_a_device_that_was_never_heard(talk: Talk, size: int):
+    """A cable that is plugged in, or touched: of a thousand such bursts a few at most, which have three frames' length, are believed."""
+    chance, found = random.Random(size), 0
+    for _ in range(1000):
+        session = every_session(talk.driver)
+        session.handle(LinkEstablished(at=NOON))
+        noise = chance.randbytes(size)
+        cut = chance.randrange(1, size)
+        found += len(readings(talk.feed(session, noise[:cut], noise[cut:])))
+    assert found <= (5 if size > 10 else 0)
+
+
+def test_bytes_that_come_now_and_then_make_no_reading(talk: Talk):
+    session, chance = every_session(talk.driver), random.Random(7)
+    session.handle(LinkEstablished(at=NOON))
+    commands = [
+        command for place in range(3000) for command in talk.feed(session, chance.randbytes(1), seconds=place * 0.7)
+    ]
+    assert not readings(commands)
 
 
 def test_noise_is_counted_and_not_held(talk: Talk):
@@ -187,6 +213,7 @@ def every_session(driver: Driver) -> Session:
     return driver.session(SessionContext(device=device, zone=BERLIN))
 
 
+@settings(max_examples=25)
 @given(data=st.data())
 @pytest.mark.parametrize("key", sorted(DRIVERS))
 def test_no_value_of_any_characteristic_makes_a_session_raise(key: str, data: st.DataObject):

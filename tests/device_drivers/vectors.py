@@ -20,9 +20,15 @@ ALL: tuple[Vector, ...] = tuple(
 def of(*protocols: str) -> list[Vector]:
     """The vectors of these characteristics or protocols. Raises AssertionError for one without any."""
     found = [vector for vector in ALL if vector["characteristic_or_protocol"] in protocols]
-    assert {vector["characteristic_or_protocol"] for vector in found} == set(protocols)
+    missing = set(protocols) - {vector["characteristic_or_protocol"] for vector in found}
+    assert not missing, f"no example of {missing}: add one to a file in tests/device_drivers/examples"
     return found
 
 
 def data(vector: Vector) -> bytes:
     return bytes.fromhex(vector["hex"])
+
+
+def name(vector: Vector) -> str:
+    """How a test says which example it is about: `-k KEY` picks a format's."""
+    return f"{vector['characteristic_or_protocol']}-{vector['id']}"

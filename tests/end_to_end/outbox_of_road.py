@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from device_drivers.framing import IN_A_ROW
 from edge_agent.agent import OUTBOX_FILE
 from edge_agent.outbox.packing import unpack
 from edge_agent.outbox.rows import Kind
@@ -20,6 +21,9 @@ from vitals.envelope import DeviceEventEntry, DeviceEventKind, decode_entry
 
 UNCOMMITTED = timedelta(seconds=1)
 """What a killed gateway had in hand: heard, and not yet committed in its outbox. A reading exists from that commit on."""
+
+HELD = timedelta(seconds=IN_A_ROW)
+"""What a driver holds of a line without checksums that has just been opened: one frame a second, until so many show a device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,7 @@ def gaps_of(road: Road) -> list[Gap]:
     since = datetime.min.replace(tzinfo=UTC)
     for life in lives:
         gaps += [Gap(since=since, until=life.connected.get(line, life.ended), device_id=line) for line in road.lines]
-        since = life.ended
+        since = life.ended - HELD
     return gaps
 
 

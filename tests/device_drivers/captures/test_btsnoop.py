@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from device_drivers import uuids
 from device_drivers.captures.att import CapturedValue, Said, values
-from device_drivers.captures.btsnoop import acl_packets
+from device_drivers.captures.btsnoop import AclPacket, LinkChanged, packets
 from device_drivers.errors import Malformed
 from simulators.models.model import Property
 from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, ServiceSpec
 from simulators.radio import Radio
 from tests.bedside.command_line import typed
 from tests.device_drivers import vectors
+from tests.device_drivers.samples import NOON
 
 ADDRESS = "C0:00:00:00:01:00"
 CUFF = next(vectors.data(vector) for vector in vectors.of("2A35") if vector["id"] == "V001")
@@ -79,7 +80,7 @@ def capture() -> bytes:
 
 
 def said(capture: bytes) -> list[CapturedValue]:
-    return list(values(acl_packets([capture])))
+    return list(values(packets([capture])))
 
 
 def test_values_are_found_with_their_characteristic_and_who_said_them(capture: bytes):
@@ -89,14 +90,21 @@ def test_values_are_found_with_their_characteristic_and_who_said_them(capture: b
     assert (Said.WRITE_REQUEST, False, uuids.DATE_TIME, CLOCK) in found
 
 
+def test_a_connection_and_its_end_are_found(capture: bytes):
+    begun, ended = (packet for packet in packets([capture]) if isinstance(packet, LinkChanged))
+    assert begun.peer is not None
+    assert begun.peer[:0:-1] == bytes.fromhex(ADDRESS.replace(":", ""))
+    assert (ended.handle, ended.peer) == (begun.handle, None)
+
+
 def test_a_capture_reads_the_same_in_any_blocks(capture: bytes):
     pieces = [capture[at : at + 7] for at in range(0, len(capture), 7)]
-    assert list(values(acl_packets(pieces))) == said(capture)
+    assert list(values(packets(pieces))) == said(capture)
 
 
 def test_a_capture_that_begins_after_the_discovery_has_values_of_unknown_characteristics(capture: bytes):
-    packets = list(acl_packets([capture]))
-    late = list(values(packets[-4:]))
+    acl = [packet for packet in packets([capture]) if isinstance(packet, AclPacket)]
+    late = list(values(acl[-4:]))
     assert {value.characteristic for value in late} == {None}
     assert CUFF in {value.data for value in late}
 
@@ -108,7 +116,7 @@ def test_a_cut_or_damaged_capture_is_read_as_far_as_it_goes(capture: bytes, end:
         if place < len(damaged):
             damaged[place] = byte
     with contextlib.suppress(Malformed):
-        list(values(acl_packets([bytes(damaged)])))
+        list(values(packets([bytes(damaged)])))
 
 
 def test_the_command_shows_every_value_or_those_of_one_protocol(capsys, tmp_path: Path, capture: bytes):
@@ -124,3 +132,64 @@ def test_the_command_shows_every_value_or_those_of_one_protocol(capsys, tmp_path
     assert line["systolic"] == 124
     assert (line["from"], line["how"]) == ("device", "indication")
     assert line["at"].startswith("20")
+
+
+HOST = b"\x00\x11\x22\x33\x44\x55\x66"
+ANOTHER = b"\x00\x99\x22\x33\x44\x55\x66"
+
+
+def att(*pdus: bytes, received: bool = True, handle: int = 0x40) -> list[AclPacket]:
+    """One ACL packet for each ATT PDU."""
+    frames = [len(pdu).to_bytes(2, "little") + b"\x04\x00" + pdu for pdu in pdus]
+    return [
+        AclPacket(
+            at=NOON, received=received, data=handle.to_bytes(2, "little") + len(frame).to_bytes(2, "little") + frame
+        )
+        for frame in frames
+    ]
+
+
+def declares(handle: int, uuid: int) -> bytes:
+    """A response that says of which characteristic the value at `handle` is."""
+    return bytes((0x09, 7, handle - 1, 0, 0x10, handle, 0)) + uuid.to_bytes(2, "little")
+
+
+ASKS = bytes.fromhex("08 01 00 ff ff 03 28")
+NOTIFIES = bytes.fromhex("1b 10 00 64")
+
+
+def test_a_handle_that_is_used_again_is_another_devices():
+    found = list(
+        values(
+            [
+                LinkChanged(handle=0x40, peer=HOST),
+                *att(ASKS, received=False),
+                *att(declares(0x10, 0x2A19), NOTIFIES),
+                LinkChanged(handle=0x40, peer=None),
+                LinkChanged(handle=0x40, peer=ANOTHER),
+                *att(NOTIFIES),
+                LinkChanged(handle=0x40, peer=HOST),
+                *att(NOTIFIES),
+            ]
+        )
+    )
+    assert [value.characteristic for value in found] == [uuids.BATTERY_LEVEL, None, uuids.BATTERY_LEVEL]
+    assert [value.link for value in found] == [1, 2, 3]
+
+
+def test_the_hosts_own_characteristics_are_not_taken_for_the_devices():
+    device = [*att(ASKS, received=False), *att(declares(0x10, 0x2A19))]
+    host = [*att(ASKS, received=True), *att(declares(0x10, 0x2A35), received=False)]
+    for order in (device + host, host + device):
+        found = list(values([*order, *att(NOTIFIES), *att(NOTIFIES, received=False)]))
+        assert [value.characteristic for value in found] == [uuids.BATTERY_LEVEL, uuids.BLOOD_PRESSURE_MEASUREMENT]
+
+
+def test_a_long_value_is_put_together_of_its_pieces():
+    asked = [bytes.fromhex("0a 10 00"), bytes.fromhex("0c 10 00 03 00"), bytes.fromhex("0c 10 00 05 00")]
+    answers = [b"\x0babc", b"\x0dde", b"\x0d"]
+    talk = [
+        packet for pair in zip(asked, answers, strict=True) for packet in (*att(pair[0], received=False), *att(pair[1]))
+    ]
+    assert [value.data for value in values(talk)] == [b"abc", b"abcde"]
+    assert not list(values(talk[2:]))

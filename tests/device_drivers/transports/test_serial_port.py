@@ -109,6 +109,13 @@ async def test_a_port_that_is_not_there_is_named_with_what_is_plugged_in():
         await open_port("/dev/none", SETTINGS, clock=clock, known_ports=lambda: [("/dev/ttyUSB0", "Contec")])
 
 
+async def test_a_port_that_is_open_already_is_said_to_be(device: Device):
+    link = await open_port(str(device.path), SETTINGS, clock=clock)
+    with pytest.raises(PortUnavailable, match="another program has it open"):
+        await open_port(str(device.path), SerialSettings(baud=9600), clock=clock)
+    await link.close()
+
+
 async def test_a_line_refuses_what_is_bluetooths(device: Device):
     link = await opened(device)
     with pytest.raises(CommandFailed):
