@@ -11,7 +11,7 @@ import msgspec
 
 from device_drivers.advertisement import Advertisement
 from device_drivers.driver import SerialSettings, Transport
-from device_drivers.errors import TransportError
+from device_drivers.errors import LinkLost, TransportError
 from device_drivers.registry import drivers_for, drivers_on
 from device_drivers.sessions import BytesReceived
 from device_drivers.sniffing import Evidence, Sniffer, serial_drivers, settings_to_try
@@ -99,9 +99,9 @@ async def listened(
     for settings in settings_to_try():
         try:
             link = await connect(port.where, settings)
+            sniffer = await _sniffed(link, settings, seconds=seconds, sleep=sleep)
         except TransportError as error:
             return msgspec.structs.replace(port, problem=error.reason)
-        sniffer = await _sniffed(link, settings, seconds=seconds, sleep=sleep)
         bytes_heard += sniffer.heard
         found += sniffer.evidence
     if not found:
@@ -114,6 +114,7 @@ async def listened(
 async def _sniffed(
     link: Link, settings: SerialSettings, *, seconds: float, sleep: Callable[[float], Awaitable[None]]
 ) -> Sniffer:
+    """What was heard. Raises LinkLost where the port went away meanwhile."""
     sniffer = Sniffer(settings)
 
     async def listen() -> None:
@@ -125,9 +126,12 @@ async def _sniffed(
     try:
         await sleep(seconds)
     finally:
+        is_gone = listening.done()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await link.close()
+    if is_gone:
+        raise LinkLost("it went away while it was listened to")
     return sniffer
 
 

@@ -1,5 +1,6 @@
 """What `gateway.toml` says, typed and checked. Every key is in docs/reference/gateway-configuration.md."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
@@ -15,6 +16,7 @@ from vitals.identifiers import DeviceId, GatewayId
 from vitals.readings import Instant, Replayed
 
 MAX_DEVICES: Final = 64
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 MIN_OUTBOX_BYTES: Final = 4 << 20
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -145,6 +147,12 @@ def check(settings: GatewaySettings, *, source: str = "gateway.toml") -> None:
 def _check_device(device: DeviceSettings, source: str, where: str) -> None:
     if (device.address is None) == (device.port is None):
         raise InvalidSettings(source, where, "needs either address (Bluetooth) or port (serial)")
+    if device.address is not None and not _ADDRESS.fullmatch(device.address):
+        raise InvalidSettings(
+            source,
+            f"{where}.address",
+            f"{device.address!r} is no Bluetooth address; write C0:26:DA:00:12:34 (macOS: the UUID that a scan shows)",
+        )
     try:
         ZoneInfo(device.zone)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from bedside.up.layout import Layout
 from device_drivers.advertisement import Advertisement
 from device_drivers.driver import SerialSettings
 from device_drivers.errors import BluetoothUnavailable
+from device_drivers.sniffing import settings_to_try
 from device_drivers.transports.ble import Bluetooth
 from device_drivers.transports.link import Link
 from device_drivers.transports.serial_port import list_ports, open_port
@@ -134,7 +136,15 @@ def _scan(arguments: argparse.Namespace) -> int:
 
 async def _scanned(seconds: float, ports: Sequence[tuple[str, str | None]], *, listen: bool) -> scan.Scan:
     sightings = [*scan.plugged(usb_devices())]
-    sightings += [await _listened(port) if listen else port for port in scan.serial_ports(ports)]
+    serial = scan.serial_ports(ports)
+    if listen and serial:
+        ways = len(settings_to_try())
+        print(
+            f"listening to {len(serial)} serial ports, set in {ways} ways: {ways * LISTEN_SECONDS:.0f} s",
+            file=sys.stderr,
+        )
+        serial = tuple(await asyncio.gather(*(_listened(port) for port in serial)))
+    sightings += serial
     problem = None
     try:
         async with Bluetooth() as bluetooth:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from bedside.commands.decode import format_named
+from bedside.decoding.keys import format_named
 from bedside.exits import CommandFailed, Exit
 from device_drivers.fields import Json
 from device_drivers.format import AnyFormat

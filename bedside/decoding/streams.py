@@ -22,6 +22,17 @@ def decoded(entry: AnyFormat, data: bytes) -> Line:
         return {"reject": refusal.reason}
 
 
+def frames(entry: AnyFormat, data: bytes) -> list[bytes]:
+    """What of a value is a frame each; of a format that comes as whole values, or of bytes that are one, all of it."""
+    if entry.measure is None:
+        return [data]
+    found, at, buffer = [], 0, bytearray(data)
+    while at < len(buffer) and (length := entry.measure(buffer, at)):
+        found.append(data[at : at + length])
+        at += length
+    return [*found[:-1], found[-1] + data[at:]] if found else [data]
+
+
 def of_stream(entry: AnyFormat, measure: Measure, blocks: Iterable[bytes]) -> Iterator[Line]:
     """A line for each frame, with its `offset` in the stream, and one for each stretch of bytes that is no frame."""
     reader, offset = FrameReader(measure), 0
@@ -48,7 +59,7 @@ def of_capture(entries: Iterable[AnyFormat], blocks: Iterable[bytes], *, only: A
     alone, or where that isn't always the same every value that it decodes."""
     known: dict[str | None, AnyFormat] = {entry.carried_by: entry for entry in entries if entry.carried_by}
     streams: dict[tuple[int, int], FrameReader] = {}
-    for value in att.values(btsnoop.acl_packets(blocks)):
+    for value in att.values(btsnoop.packets(blocks)):
         entry = only or known.get(value.characteristic)
         if only is not None and only.carried_by not in (None, value.characteristic):
             continue
@@ -57,7 +68,7 @@ def of_capture(entries: Iterable[AnyFormat], blocks: Iterable[bytes], *, only: A
         elif entry.measure is None or not value.received:
             yield from _whole(value, entry, sure=entry.carried_by is not None)
         else:
-            reader = streams.setdefault((value.connection, value.handle), FrameReader(entry.measure))
+            reader = streams.setdefault((value.link, value.handle), FrameReader(entry.measure))
             yield from _cut(value, entry, reader)
 
 

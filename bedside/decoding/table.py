@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
+from bedside.decoding.keys import drivers_of
 from bedside.decoding.text import spaced
 from device_drivers.format import AnyFormat, Part
 
@@ -36,6 +37,10 @@ def _rows(part: Part, width: int) -> Iterator[str]:
 
 
 def listed(formats: list[AnyFormat]) -> str:
-    """All formats, one a line."""
+    """One format a line, with the drivers that read it."""
     width = max(len(entry.key) for entry in formats)
-    return "\n".join(f"{entry.key:{width}}  {entry.title}" for entry in formats)
+    lines = []
+    for entry in formats:
+        drivers = ", ".join(drivers_of(entry))
+        lines.append(f"{entry.key:{width}}  {entry.title}{f'  [{drivers}]' if drivers else ''}")
+    return "\n".join(lines)

@@ -198,7 +198,7 @@ class TestGateway:
         assert self.failure(tmp_path, text.format("contec-v7", "prot = 1")).startswith(
             "gateway.toml: there is no key devices[0].prot; did you mean devices[0].port?"
         )
-        assert self.failure(tmp_path, text.format("contec-v7", "address = 'C0:00'")).startswith(
+        assert self.failure(tmp_path, text.format("contec-v7", "address = 'C0:00:00:00:00:01'")).startswith(
             "gateway.toml: devices[0].port: is what driver contec-v7 needs"
         )
 

@@ -117,6 +117,8 @@ def without(absent: str, *words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
+@pytest.mark.pure
 def test_a_gateways_commands_need_nothing_of_the_hubs(tmp_path):
     file = tmp_path / "gateway.toml"
     file.write_text(f'gateway_id = "g"\nstate_dir = "{tmp_path}"\n[mqtt]\nport = 1\n')
@@ -131,6 +133,8 @@ def test_a_gateways_commands_need_nothing_of_the_hubs(tmp_path):
         )
 
 
+@pytest.mark.slow
+@pytest.mark.pure
 def test_a_hubs_commands_need_nothing_of_the_gateways(tmp_path):
     (tmp_path / "secret").write_text("Xq3X8fGz0LpVtR5yWb2Nc7Jd1Hs4Km9Ae6")
     (tmp_path / "secret").chmod(0o600)

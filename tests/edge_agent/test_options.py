@@ -40,7 +40,7 @@ def test_an_options_value_has_its_kind_and_its_bounds():
     assert option.problem(3) is None
     assert option.problem(6) == "must be 5 or less"
     assert option.problem(-1) == "must be 0 or more"
-    assert option.problem(True) == "must be a int"
+    assert option.problem(True) == "must be a whole number"
 
 
 def test_a_driver_whose_transport_no_agent_has_is_refused():

@@ -98,6 +98,21 @@ async def test_a_port_that_is_in_use_says_so():
     assert found.problem == "/dev/ttyUSB0: in use"
 
 
+async def test_a_port_that_goes_away_while_it_is_listened_to_is_not_called_silent():
+    async def connect(path: str, settings: SerialSettings) -> TestLink:
+        link = TestLink()
+        link.loses()
+        return link
+
+    async def long_enough(seconds: float) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    (port,) = serial_ports([("/dev/ttyUSB0", None)])
+    found = await listened(port, connect, seconds=5, sleep=long_enough)
+    assert (found.problem, found.heard) == ("it went away while it was listened to", None)
+
+
 def test_a_usb_device_that_a_driver_knows_is_shown(tmp_path):
     known = next((driver, usb) for driver in DRIVERS.values() for usb in driver.usb)
     for name, vendor, product in [("1-1", *str(known[1]).split(":")), ("1-2", "ffff", "0001"), ("1-0:1.0", None, None)]:

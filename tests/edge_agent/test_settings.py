@@ -88,6 +88,10 @@ def test_the_place_in_a_recording_moves_with_its_speed():
         (changed(devices=[device(), device()]), "gateway.toml: devices[1].device_id: is that of devices[0] too"),
         (changed(devices=[device(address="C0:00")]), "gateway.toml: devices[0]: needs either address"),
         (changed(devices=[device(port=None)]), "gateway.toml: devices[0]: needs either address"),
+        (
+            changed(devices=[device(port=None, address="C0:26:DA:00:12")]),
+            "gateway.toml: devices[0].address: 'C0:26:DA:00:12' is no Bluetooth address",
+        ),
         (changed(devices=[device(zone="Mars/Base")]), "gateway.toml: devices[0].zone: 'Mars/Base' is no time zone"),
         (changed(devices={"device_id": "x"}), "gateway.toml: devices: must be a list of tables"),
         (changed(mqtt={"ca_file": "ca.pem"}), "gateway.toml: mqtt.ca_file: is for TLS"),

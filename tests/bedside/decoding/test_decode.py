@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
+import re
+import subprocess
 import sys
+import tty
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ from device_drivers.registry import FORMATS
 from tests.bedside.command_line import Said, typed
 from tests.device_drivers import vectors
 
+PUBLISHED = [vector for vector in vectors.ALL if re.fullmatch(r"V\d+", vector["id"])]
+"""Those with which every such decoder is compared; all examples go through the same functions in test_formats.py."""
 FRAME = bytes(DataFrame(hr=72, spo2=98))
 CUFF = "16 7c 00 56 00 61 00 e8 07 06 0f 11 11 1b 33 00 00 00"
 
@@ -28,7 +34,7 @@ def lines(said: Said) -> list[dict]:
     return [json.loads(line) for line in said.out.splitlines()]
 
 
-@pytest.mark.parametrize("vector", vectors.ALL, ids=lambda vector: vector["id"])
+@pytest.mark.parametrize("vector", PUBLISHED, ids=vectors.name)
 def test_every_published_example_is_decoded_as_its_source_says(capsys, vector):
     said = typed(capsys, "decode", "--protocol", vector["characteristic_or_protocol"], vector["hex"], "--json")
     assert (said.code, said.err) == (Exit.OK, "")
@@ -45,7 +51,7 @@ def without_checksums(fields: dict) -> dict:
     return {name: value for name, value in fields.items() if name not in {"crc", "checksum"}}
 
 
-@pytest.mark.parametrize("vector", vectors.ALL, ids=lambda vector: vector["id"])
+@pytest.mark.parametrize("vector", PUBLISHED, ids=vectors.name)
 def test_encode_is_the_inverse_of_decode(capsys, vector):
     if "reject" in vector["expected"]:
         return
@@ -66,7 +72,9 @@ def test_bytes_may_be_written_as_people_paste_them(text):
     assert bytes_of(["0x16,", "0x7C,0x0"]) == b"\x16\x7c\x00"
 
 
-@pytest.mark.parametrize(("text", "said"), [("16 7g", "'g' is no hex"), ("167", "one is missing")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("16 7g", "'g' is no hex"), ("167", "a digit is missing"), ("167 c00", "'167' makes no whole")]
+)
 def test_what_is_no_bytes_is_said(text, said):
     with pytest.raises(CommandFailed, match=said) as failure:
         bytes_of([text])
@@ -85,7 +93,7 @@ def test_a_value_is_shown_byte_by_byte_with_its_source(capsys):
 def test_a_value_that_is_refused_is_said_in_one_line(capsys):
     said = typed(capsys, "decode", "--protocol", "2A35", "007800")
     assert said.code == Exit.FAILED
-    assert said.err == "bedside: 2A35 refuses these 3 bytes: truncated\n"
+    assert said.err == "bedside: 2A35 refuses these 3 bytes: truncated; at least 5 are needed\n"
     assert lines(typed(capsys, "decode", "--protocol", "2A35", "007800", "--json")) == [{"reject": "truncated"}]
 
 
@@ -173,3 +181,99 @@ def test_a_wrong_command_says_what_to_do_in_one_line(capsys, words, said):
     assert found.code != Exit.OK
     assert said in found.err
     assert len(found.err.splitlines()) == 1
+
+
+def running(*words: object) -> "subprocess.Popen[bytes]":
+    """The real command, between pipes."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "bedside", *map(str, words)], **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_frame_is_shown_when_it_has_come_though_the_stream_goes_on():
+    with running("decode", "--protocol", "nonin-df8") as process:
+        process.stdin.write(FRAME)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["spo2"] == 98
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(30) == Exit.OK
+
+
+def test_who_has_read_enough_of_the_lines_is_told_nothing_more(tmp_path: Path):
+    file = tmp_path / "capture.bin"
+    file.write_bytes(FRAME * 50_000)
+    with running("decode", "--protocol", "nonin-df8", "--file", file) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == Exit.FAILED
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.slow
+@pytest.mark.pure
+@pytest.mark.parametrize("vector", vectors.ALL[::20], ids=vectors.name)
+def test_the_command_as_it_is_installed_decodes_examples_too(vector):
+    key = vector["characteristic_or_protocol"]
+    with running("decode", "--protocol", key, vector["hex"], "--json") as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (Exit.OK, b"")
+    expected = json.loads(json.dumps(vector["expected"], default=float))
+    fields = json.loads(out)
+    assert {name: fields[name] for name in expected if name != "reject"} == expected or "reject" in fields
+
+
+def test_a_value_may_be_pasted_with_the_label_that_a_tool_writes():
+    for label in ("(0x) ", "Value: (0x) ", "0x"):
+        assert bytes_of([label + "16-7C-00"]) == b"\x16\x7c\x00"
+
+
+@pytest.mark.parametrize("text", ["16-7C-0", "16 7 00", "7"])
+def test_a_digit_that_was_lost_in_copying_is_said(text):
+    with pytest.raises(CommandFailed, match="a digit is missing"):
+        bytes_of([text])
+
+
+@pytest.mark.parametrize("name", ["2A35", "2a35", "0x2A35", "00002a35-0000-1000-8000-00805f9b34fb"])
+def test_a_format_may_be_named_as_tools_show_it(capsys, name):
+    assert lines(typed(capsys, "decode", "--protocol", name, CUFF, "--json"))[0]["systolic"] == 124
+
+
+def test_who_names_a_driver_is_told_its_formats(capsys):
+    said = typed(capsys, "decode", "--protocol", "and-ua651ble", "00")
+    assert (said.code, said.err) == (
+        Exit.USAGE,
+        "bedside: and-ua651ble is a driver; the formats that it reads are 2A35\n",
+    )
+
+
+def test_the_list_is_searched_by_words_of_formats_and_devices(capsys):
+    found = typed(capsys, "decode", "--list", "pulse", "oximeter", "nonin").out
+    assert "nonin-df8  " in found
+    assert "2A35" not in found
+    assert typed(capsys, "decode", "--list", "zebra").code == Exit.FAILED
+
+
+def test_several_frames_are_shown_one_after_the_other(capsys):
+    said = typed(capsys, "decode", "--protocol", "nonin-df8", (FRAME + FRAME).hex() + "ff")
+    assert said.out.count("source: ") == 2
+    assert said.out.count("not of this format") == 1
+
+
+def test_a_line_that_is_no_hexadecimal_digits_is_said_with_its_number(capsys, monkeypatch):
+    said = fed(capsys, monkeypatch, f"# a cuff\n{CUFF} # noon\nzz\n".encode(), "decode", "--protocol", "2A35")
+    assert lines(said)[0]["systolic"] == 124
+    assert "2A35 is read as lines of hexadecimal digits; line 3: 'z'" in said.err
+
+
+def test_a_serial_line_may_be_standard_input():
+    """It is a terminal, as the one at which somebody types; only that one is waited for in vain."""
+    device, line = os.openpty()
+    tty.setraw(line)
+    with subprocess.Popen(
+        [sys.executable, "-m", "bedside", "decode", "--protocol", "nonin-df8"], stdin=line, stdout=subprocess.PIPE
+    ) as decoding:
+        os.close(line)
+        os.write(device, FRAME * 3)
+        assert decoding.stdout is not None
+        assert json.loads(decoding.stdout.readline())["spo2"] == 98
+        os.close(device)
