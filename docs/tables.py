@@ -124,6 +124,7 @@ def devices() -> str:
         (
             f"`{driver.key}`",
             driver.title,
+            " ".join(f"`{key}`" for key in driver.formats),
             _line(driver),
             ", ".join(f"`{parameter}`" for parameter in driver.measures),
             ", ".join(driver.verified),
@@ -131,7 +132,7 @@ def devices() -> str:
         )
         for driver in sorted(DRIVERS.values(), key=lambda driver: (driver.device_type, driver.key))
     )
-    return _table(("driver", "device", "transport", "measures", "verified by", "known to be missing"), rows)
+    return _table(("driver", "device", "formats", "transport", "measures", "verified by", "known to be missing"), rows)
 
 
 def unverified() -> str:
@@ -327,4 +328,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     for document in documents():
-        document.write_text(filled(document.read_text(encoding="utf-8")), encoding="utf-8")
+        before = document.read_text(encoding="utf-8")
+        if (after := filled(before)) != before:
+            document.write_text(after, encoding="utf-8")
+            print(f"written: {document.relative_to(DOCS.parent)}")
