@@ -59,7 +59,8 @@ class Plan:
 
 
 FULL: Final = Plan(rounds=5, repeats=20_000, seconds=60)
-QUICK: Final = Plan(rounds=1, repeats=500, seconds=5)
+QUICK: Final = Plan(rounds=1, repeats=500, seconds=10)
+"""Long enough for a thermometer that predicts for five seconds to have said something."""
 
 
 def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Report:

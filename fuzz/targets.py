@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from device_drivers.driver import Driver
+from device_drivers.driver import Driver, Option
 from device_drivers.errors import Undecodable
 from device_drivers.format import AnyFormat
 from device_drivers.registry import DRIVERS, FORMATS
@@ -48,13 +48,15 @@ def decoder(entry: AnyFormat) -> Target:
 
 
 def session(driver: Driver, characteristics: tuple[str, ...]) -> Target:
-    """One conversation: the first byte of each piece says where it comes from, how long it is and how much time has passed."""
+    """One conversation: the first byte of each piece says where it comes from, how long it is and how much time has passed; the last byte of
+    all, whether every option is on. Nothing is remembered from one input to the next."""
     device = DeviceKey(device_type=driver.device_type, device_id="fuzzed")
-    options: dict[str, bool | int | str] = {option.name: option.default for option in driver.all_options}
-    context = SessionContext(device=device, zone=UTC, options=options)
+    options = tuple({option.name: _value(option, on=on) for option in driver.all_options} for on in (False, True))
 
     def target(data: bytes) -> None:
-        talk, at = driver.session(context), _START
+        chosen = options[data[-1] & 1 if data else 0]
+        context, at = SessionContext(device=device, zone=UTC, options=chosen), _START
+        talk = driver.session(context)
         said = talk.handle(LinkEstablished(at=at, characteristics=frozenset(characteristics)))
         where = [command.characteristic for command in said if isinstance(command, SubscribeTo)]
         where += [uuid for uuid in characteristics if uuid not in where]
@@ -64,6 +66,13 @@ def session(driver: Driver, characteristics: tuple[str, ...]) -> Target:
                 talk.handle(TimePassed(at=event.at))
 
     return target
+
+
+def _value(option: Option, *, on: bool) -> bool | int | str:
+    """The option's default, or what it is when it is on."""
+    if not on or isinstance(option.default, str):
+        return option.default
+    return True if isinstance(option.default, bool) else option.high or option.default
 
 
 def _events(data: bytes, where: list[str], at: datetime) -> "list[Event]":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis import Redis as RedisClient
 from sqlalchemy import create_engine, text
 
@@ -14,6 +15,9 @@ from bedside.services.locate import locate
 from bedside.services.mosquitto import Mosquitto, mosquitto
 from bedside.services.postgres import Postgres, postgres
 from bedside.services.redis import Redis, redis
+
+settings.register_profile("bedside", deadline=None)  # how long an example takes depends on what else runs
+settings.load_profile("bedside")
 
 HUB_PASSWORD = "hub-password-of-this-test-run"
 GATEWAY_PASSWORD = "gateway-password-of-this-test-run"

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from device_drivers.registry import DRIVERS, FORMATS
+from device_drivers.sessions import Session, SessionContext
 from fuzz.__main__ import names
 from fuzz.corpus import seeds
 from fuzz.targets import decoder, targets
+from fuzz.targets import session as fuzzed_session
 from tests.device_drivers.families import family
 
 RUNS = 60_000
@@ -57,3 +59,21 @@ def test_each_target_takes_its_own_examples():
     for name in names():
         for seed in seeds(name):
             found[name](seed)
+
+
+def test_conversations_are_fuzzed_with_their_options_and_nothing_is_remembered():
+    """So that an input which fails does so again."""
+    seen = []
+
+    def session(context: SessionContext) -> Session:
+        seen.append((dict(context.options), dict(context.memory)))
+        context.memory["kept"] = "1"
+        return DRIVERS["nonin-df13"].session(context)
+
+    target = fuzzed_session(replace(DRIVERS["nonin-df13"], session=session), ())
+    for data in (b"\x00", b"\x01", b""):
+        target(data)
+    assert [options for options, _ in seen] == [
+        {"select_format": on, "set_time": on, "unverified": on} for on in (False, True, False)
+    ]
+    assert [memory for _, memory in seen] == [{}] * 3

@@ -22,6 +22,8 @@ from tests.simulators.conftest import sockets_closed
 from tests.simulators.listening import Listener, ended, numbers, reasons
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 15
 CONTEC, DF8, CUFF = "OX-101", "OX-103", "BP-101"
 
