@@ -123,10 +123,10 @@ class _Line:
         return int(digits) if self.whole else Decimal(digits.decode("ascii"))
 
     def written(self, number: Decimal | int) -> bytes:
-        """A line of the width that it has. Raises ValueError."""
+        """A line of the width that it has, wider where the number is. Raises ValueError."""
         digits = f"{number:0{self.width}{'d' if self.whole else 'f'}}".encode("ascii")
-        if len(digits) != self.width or not digits.replace(b".", b"", 1).isdigit():
-            raise ValueError(f"{self.field}: {number} is not written in {self.width} digits")
+        if not digits.replace(b".", b"", 1).isdigit():
+            raise ValueError(f"{self.field}: {number} is no positive number")
         return self.key + b"," + self.sign + digits + self.unit + _END
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from device_drivers.bounds import or_marker, within
+from device_drivers.errors import Malformed
 from device_drivers.oximeters import contec_v7_packets as v7
 from device_drivers.oximeters.contec_v7_packets import PACKET_LENGTHS, pack, percent, spo2_byte
 
@@ -21,6 +22,8 @@ UNSUPPORTED: Final = 5
 SAMPLES_OF_PACKET: Final = 3
 _BYTE: Final = 0xFF
 _STORED_NOTICE: Final = 1
+_LAST: Final = 99
+"""The highest century, and year of one."""
 
 
 def _values(kind: int, data: bytes) -> bytes:
@@ -92,6 +95,8 @@ class StartDate:
     def from_bytes(cls, data: bytes) -> Self:
         """Decode eight bytes. Raises Truncated, Malformed."""
         user, segment, century, year, month, day = _values(v7.START_DATE, data)
+        if century > _LAST or year > _LAST:
+            raise Malformed("no_date")
         return cls(user=user, segment=segment, year=century * 100 + year, month=month, day=day)
 
     def __bytes__(self) -> bytes:

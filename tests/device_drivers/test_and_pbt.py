@@ -207,9 +207,8 @@ def test_a_simulated_device_says_it_again_until_it_is_accepted():
         lambda: bytes(said(and_pbt.SCALE, PRESSURES)),
         lambda: bytes(BloodPressure(systolic=70, diastolic=80, mean=None, pulse_rate=None)),
         lambda: bytes(Weighing()),
-        lambda: bytes(Weighing(weight_kg=Decimal("78.0512"))),
+        lambda: bytes(Weighing(weight_kg=Decimal("-78.05"))),
         lambda: bytes(Weighing(weight_kg=Decimal(78), weight_lb=Decimal(172))),
-        lambda: bytes(Weighing(weight_kg=Decimal(78), height_mm=12345)),
     ],
 )
 def test_what_the_format_has_no_room_for_can_not_be_said(wrong):

@@ -77,3 +77,24 @@ def test_conversations_are_fuzzed_with_their_options_and_nothing_is_remembered()
         {"select_format": on, "set_time": on, "unverified": on} for on in (False, True, False)
     ]
     assert [memory for _, memory in seen] == [{}] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("cms50-v7-start-date", "07ffffffff808088"),
+        (
+            "and-pbt",
+            (
+                "50574341504902005b000000970100dc070915003628dc070916080c16ed4a801f090055432d3431313531323034303030313700005042542d43"
+                "0000000000f0002353542c2b3037382e30356b670d0a52542c303438362e314f0d0a46542c32352e3734250d0a48542c2b313734306d6d0d0a"
+                "42542c30313638336b630d0a4d542c3035352e326b670d0a57542c3034322e356b670d0a49442c30310d0a"
+            ),
+        ),
+    ],
+)
+def test_what_a_fuzzer_once_found_is_mended(key, found):
+    data = bytes.fromhex(found)
+    for last in range(256):
+        decoder(FORMATS[key])(data[:-1] + bytes((last,)))
+    decoder(FORMATS[key])(data + bytes(1))

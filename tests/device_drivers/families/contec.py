@@ -122,7 +122,7 @@ MESSAGES = {
         replies.StoredLength, user=BYTES, segment=BYTES, length_bytes=st.integers(0, 2**32 - 1)
     ),
     "cms50-v7-start-date": st.builds(
-        replies.StartDate, user=BYTES, segment=BYTES, year=st.integers(0, 25599), month=BYTES, day=BYTES
+        replies.StartDate, user=BYTES, segment=BYTES, year=st.integers(0, 9999), month=BYTES, day=BYTES
     ),
     "cms50-v7-start-time": st.builds(
         replies.StartTime, user=BYTES, segment=BYTES, hour=BYTES, minute=BYTES, second=BYTES
