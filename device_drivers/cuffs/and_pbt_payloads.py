@@ -97,6 +97,10 @@ def _words(number: int | None, unit: str) -> str:
     return "none" if number is None else f"{number} {unit}"
 
 
+MOST_DIGITS: Final = 9
+"""Of a number of a scale, its point among them; real ones have six."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     """How one number is written: `ST,+078.05kg`."""
@@ -118,15 +122,15 @@ class _Line:
         if not text.startswith(self.sign):
             raise Malformed("not_a_positive_number")
         digits = text[len(self.sign) :]
-        if not (digits if self.whole else digits.replace(b".", b"", 1)).isdigit():
+        if not (digits if self.whole else digits.replace(b".", b"", 1)).isdigit() or len(digits) > MOST_DIGITS:
             raise Malformed("not_a_number")
         return int(digits) if self.whole else Decimal(digits.decode("ascii"))
 
     def written(self, number: Decimal | int) -> bytes:
         """A line of the width that it has, wider where the number is. Raises ValueError."""
         digits = f"{number:0{self.width}{'d' if self.whole else 'f'}}".encode("ascii")
-        if not digits.replace(b".", b"", 1).isdigit():
-            raise ValueError(f"{self.field}: {number} is no positive number")
+        if not digits.replace(b".", b"", 1).isdigit() or len(digits) > MOST_DIGITS:
+            raise ValueError(f"{self.field}: {number} is no positive number of at most {MOST_DIGITS} digits")
         return self.key + b"," + self.sign + digits + self.unit + _END
 
 
