@@ -7,11 +7,11 @@ Linux the bus name's owner is watched beside it: then every link is lost and eve
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
@@ -203,6 +203,7 @@ class BleLink:
         self._clock = clock
         self._gone = gone
         self._events = EventQueue()
+        self._lost = asyncio.Event()
         self._client: BleakClient | None = None
 
     def attach(self, client: BleakClient) -> None:
@@ -218,8 +219,9 @@ class BleLink:
         self.lose()
 
     def lose(self) -> None:
-        """No event comes any more."""
+        """No event comes any more, and no answer."""
         self._events.end()
+        self._lost.set()
         self._gone(self)
 
     def events(self) -> AsyncIterator[Event]:
@@ -229,21 +231,39 @@ class BleLink:
         client = self._client
         if client is None or self._events.ended:
             raise LinkLost("the connection has ended")
+        if isinstance(command, CloseLink):
+            await self.close()
+            return
         async with self._translating(client):
-            match command:
-                case Bond():
-                    await client.pair()
-                case SubscribeTo():
-                    await client.start_notify(command.characteristic, self._notified)
-                case ReadValue():
-                    data = await client.read_gatt_char(command.characteristic)
-                    self._received(command.characteristic, bytes(data))
-                case WriteValue():
-                    await client.write_gatt_char(command.characteristic, command.data)
-                case CloseLink():
-                    await self.close()
-                case _:
-                    raise CommandFailed(f"Bluetooth can't do {type(command).__name__}")
+            await self._unless_lost(self._carry_out(client, command))
+
+    async def _carry_out(self, client: BleakClient, command: LinkCommand) -> None:
+        match command:
+            case Bond():
+                await client.pair()
+            case SubscribeTo():
+                await client.start_notify(command.characteristic, self._notified)
+            case ReadValue():
+                data = await client.read_gatt_char(command.characteristic)
+                self._received(command.characteristic, bytes(data))
+            case WriteValue():
+                await client.write_gatt_char(command.characteristic, command.data)
+            case _:
+                raise CommandFailed(f"Bluetooth can't do {type(command).__name__}")
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work`, or for the end of the connection: no answer comes after it. Raises LinkLost."""
+        doing = asyncio.ensure_future(work)
+        lost = asyncio.ensure_future(self._lost.wait())
+        try:
+            await asyncio.wait((doing, lost), return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise LinkLost("the connection has ended")
+            doing.result()
+        finally:
+            for waiting in (doing, lost):
+                waiting.cancel()
+            await asyncio.gather(doing, lost, return_exceptions=True)
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -152,3 +152,24 @@ async def test_a_dead_bluetoothd_ends_every_wait_and_every_link(monkeypatch):
             with pytest.raises(BluetoothUnavailable):
                 await waited
         assert len([event async for event in link.events()]) == 1
+
+
+@pytest.mark.parametrize("command", [ReadValue(characteristic=uuids.BATTERY_LEVEL), Bond()])
+async def test_a_command_does_not_outlive_its_connection(command):
+    """No answer comes after it, and a Bluetooth daemon may not say so."""
+    asked = asyncio.Event()
+
+    class Silent(Client):
+        async def _never(self, *_: Any, **__: Any) -> bytes:
+            asked.set()
+            return await asyncio.Event().wait()
+
+        pair = read_gatt_char = _never
+
+    link = linked(Silent())
+    performing = asyncio.create_task(link.perform(command))
+    await asked.wait()
+    link.lose()
+    with pytest.raises(LinkLost):
+        async with asyncio.timeout(1):
+            await performing
