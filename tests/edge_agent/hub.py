@@ -27,7 +27,7 @@ from vitals.envelope import (
 )
 from vitals.topics import Channel, parse_topic, topic
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 ANSWER = True
 SILENCE = False
 

@@ -20,6 +20,8 @@ from tests.support.waiting import eventually
 from vitals.envelope import DeviceEventKind
 from vitals.parameters import Parameter
 
+pytestmark = pytest.mark.slow
+
 FRAMES_PER_SECOND = 60
 DEVICE = "pulse_oximeter:ox-1"
 

@@ -26,6 +26,8 @@ from tests.conftest import GATEWAY_PASSWORD, HUB_PASSWORD
 from tests.edge_agent.conftest import GATEWAY
 from vitals.topics import Channel, topic
 
+pytestmark = pytest.mark.slow
+
 WILL = Will(topic=topic(GATEWAY, Channel.STATE), payload=b"gone")
 TOPIC = topic(GATEWAY, Channel.EVENTS)
 

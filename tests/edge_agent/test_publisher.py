@@ -20,6 +20,8 @@ from tests.support.waiting import eventually
 from vitals.envelope import GatewayState, Greeting, Lane, OutboxStarted, Tombstone, decode_state
 from vitals.topics import Channel, topic
 
+pytestmark = pytest.mark.slow
+
 
 async def settled(outbox: Outbox) -> None:
     """Until nothing is unsent."""
