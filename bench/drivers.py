@@ -91,11 +91,8 @@ def recorded(driver: Driver, seconds: int) -> list[Event]:
 
 def _talk(driver: Driver, model: DeviceModel, seconds: int) -> Iterator[list[Event]]:
     session = driver.session(_context(driver))
-    uuids = (
-        frozenset(uuid for members in model.gatt.services.values() for uuid in members) if model.gatt else frozenset()
-    )
     now = START
-    begin: list[Event] = [LinkEstablished(at=now, characteristics=uuids)]
+    begin: list[Event] = [LinkEstablished(at=now, characteristics=frozenset(model.characteristics))]
     said = [*model.connected(now)]
     yield begin
     for event in begin:

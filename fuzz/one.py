@@ -18,8 +18,7 @@ LONGEST_INPUT = 512
 
 def characteristics(key: str) -> tuple[str, ...]:
     """Those of the driver's simulated device."""
-    gatt = MODELS[key](lambda _: Body()).gatt if key in MODELS else None
-    return tuple(uuid for members in gatt.services.values() for uuid in members) if gatt else ()
+    return MODELS[key](lambda _: Body()).characteristics if key in MODELS else ()
 
 
 def shared(chosen: list[Target]) -> Target:

@@ -46,7 +46,7 @@ class OnAir:
         self._waiting: deque[Said] = deque()
         self._failure: Exception | None = None
         self._fault: Callable[[bytes], bytes] | None = None
-        self._properties = {uuid: found for members in gatt.services.values() for uuid, found in members.items()}
+        self._properties = gatt.properties
         self._peripheral = GattPeripheral(
             radio,
             name=gatt.name,

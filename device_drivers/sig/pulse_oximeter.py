@@ -90,6 +90,34 @@ class _Measurement:
             numbers.append((Parameter.PERFUSION_INDEX, self.pai))
         return values_of(numbers, self.measurement_status or 0, self.device_sensor_status or 0)
 
+    @property
+    def device_time(self) -> DateTime | None:
+        """The oximeter's time, where it has one that says something."""
+        return None
+
+    def reading(
+        self,
+        device: DeviceKey,
+        *,
+        raw: bytes,
+        measured: datetime,
+        received: datetime,
+        stored: bool,
+        time_uncertain: bool,
+    ) -> Reading:
+        """The reading."""
+        return Reading(
+            data_type=Vital.SPO2,
+            device=device,
+            values=self.values,
+            measured=measured,
+            received=received,
+            raw=raw[:RAW_LIMIT],
+            device_time=self.device_time.moment if self.device_time else None,
+            time_uncertain=time_uncertain,
+            stored=stored,
+        )
+
     def _status_parts(self) -> tuple[bytes, ...]:
         """The optional fields at the end, in order; empty for one that is not sent."""
         return (
@@ -137,29 +165,6 @@ class SpotCheck(_Measurement):
     def device_time(self) -> DateTime | None:
         """The oximeter's time; None where its clock was never set, and so says nothing."""
         return None if self.clock_not_set else self.timestamp
-
-    def reading(
-        self,
-        device: DeviceKey,
-        *,
-        raw: bytes,
-        measured: datetime,
-        received: datetime,
-        stored: bool,
-        time_uncertain: bool,
-    ) -> Reading:
-        """The reading."""
-        return Reading(
-            data_type=Vital.SPO2,
-            device=device,
-            values=self.values,
-            measured=measured,
-            received=received,
-            raw=raw[:RAW_LIMIT],
-            device_time=self.device_time.moment if self.device_time else None,
-            time_uncertain=time_uncertain,
-            stored=stored,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,28 +215,6 @@ class Continuous(_Measurement):
         """What changes when something of note does: what the status words say, and whether there are numbers."""
         numbers = isinstance(self.spo2, Special), isinstance(self.pulse_rate, Special)
         return self.measurement_status, self.device_sensor_status, *numbers
-
-    def reading(
-        self,
-        device: DeviceKey,
-        *,
-        raw: bytes,
-        measured: datetime,
-        received: datetime,
-        stored: bool,
-        time_uncertain: bool,
-    ) -> Reading:
-        """The reading."""
-        return Reading(
-            data_type=Vital.SPO2,
-            device=device,
-            values=self.values,
-            measured=measured,
-            received=received,
-            raw=raw[:RAW_LIMIT],
-            time_uncertain=time_uncertain,
-            stored=stored,
-        )
 
 
 def _pair(spo2: Number | None, pulse_rate: Number | None) -> bytes:

@@ -62,6 +62,11 @@ class Gatt:
     advertised: tuple[str, ...] = ()
     manufacturer_data: Mapping[int, bytes] = field(default_factory=dict)
 
+    @property
+    def properties(self) -> Mapping[str, frozenset[Property]]:
+        """Every characteristic of every service, in order."""
+        return {uuid: found for members in self.services.values() for uuid, found in members.items()}
+
 
 class DeviceModel:
     """One device. `gatt` is None for a device on a serial line or a USB cable. A subclass overrides what its device does."""
@@ -70,6 +75,11 @@ class DeviceModel:
 
     def __init__(self, look: Look) -> None:
         self.look = look
+
+    @property
+    def characteristics(self) -> tuple[str, ...]:
+        """What a host finds; none on a line."""
+        return tuple(self.gatt.properties) if self.gatt else ()
 
     def connected(self, now: datetime) -> Sequence[Said]:
         """The host has opened the line or connected."""

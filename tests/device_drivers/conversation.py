@@ -57,8 +57,7 @@ class Conversation:
 
     def run(self, seconds: float) -> "Conversation":
         """Connect, and go on for so long, or until either leaves."""
-        characteristics = frozenset(uuid for members in self._services.values() for uuid in members)
-        self._handle(LinkEstablished(at=self.now, characteristics=characteristics))
+        self._handle(LinkEstablished(at=self.now, characteristics=frozenset(self.model.characteristics)))
         self._hear(self.model.connected(self.now))
         for step in range(int(seconds * STEPS_PER_SECOND)):
             if self.closed or self.model.finished:
@@ -68,10 +67,6 @@ class Conversation:
             if step % STEPS_PER_SECOND == STEPS_PER_SECOND - 1:
                 self._handle(TimePassed(at=self.now))
         return self
-
-    @property
-    def _services(self) -> Mapping[str, Mapping[str, object]]:
-        return self.model.gatt.services if self.model.gatt else {}
 
     def _hear(self, said: "list[Said] | tuple[Said, ...]") -> None:
         for one in said:

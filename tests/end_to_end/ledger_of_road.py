@@ -96,14 +96,12 @@ def record_of(road: Road) -> RecordSeen:
 
 
 def verdict_of(road: Road, record: RecordSeen, gaps: list[Gap], *, until: datetime) -> Verdict:
-    """Ledger against record, for what was heard before `until`; of serial lines no witness is taken, see below."""
+    """Ledger against record, for what was heard before `until`."""
     rows = [
         Recorded(device_id=reading.device_id, measured=reading.measured, numbers=reading.numbers)
         for reading in record.readings
     ]
     made, heard = read(road.state / LEDGER)  # after the record, so that it knows everything that is recorded
-    # A line has no memory: opening its port throws away what lies in it, and its driver holds the first frames until three show a device.
-    gaps = [*gaps, *(Gap(since=datetime.min.replace(tzinfo=UTC), until=until, device_id=line) for line in road.lines)]
     return compare(made, heard, rows, [*gaps, Gap(since=until, until=datetime.max.replace(tzinfo=UTC))])
 
 

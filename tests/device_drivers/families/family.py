@@ -64,6 +64,5 @@ def characteristics() -> list[str]:
     """Every characteristic that a driver or a model knows."""
     known = {value for name, value in vars(uuids).items() if name.isupper() and isinstance(value, str)}
     for model in MODELS.values():
-        gatt = model(lambda _: Body()).gatt
-        known |= {uuid for members in gatt.services.values() for uuid in members} if gatt else set()
+        known |= set(model(lambda _: Body()).characteristics)
     return sorted(known)
