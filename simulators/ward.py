@@ -5,14 +5,14 @@ Where there is no message bus for the simulated BlueZ only the serial half runs.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from simulators.control import follow_orders, serve_control
 from simulators.devices import Ward
+from simulators.ending import end
 from simulators.ledger import Ledger
 from simulators.models.model import STEPS_PER_SECOND
 from simulators.models.registry import MODELS
@@ -26,8 +26,6 @@ from simulators.serial_line import SerialLine
 from simulators.sight import Sight
 
 log = logging.getLogger(__name__)
-
-AGAIN_SECONDS: Final = 0.5
 
 
 async def run(
@@ -74,22 +72,13 @@ async def run(
                 ready()
                 await stop.wait()
             finally:
-                await _end(running)
+                await end(running)
     finally:
         for on_line in ward.lines.values():
             on_line.line.unplug()
         if ward.bluez is not None:
             await ward.bluez.stop()
         ledger.close()
-
-
-async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel them until they have ended: bumble waits by `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation."""
-    waiting = set(tasks)
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
 
 
 def _on_line(state: Path, device: PlannedDevice, sight: Sight, ledger: Ledger, clock: Callable[[], datetime]) -> OnLine:

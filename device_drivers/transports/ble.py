@@ -145,7 +145,8 @@ class Bluetooth:
                 return
             scanner = BleakScanner(self._heard)
             try:
-                await scanner.start()
+                async with asyncio.timeout(COMMAND_SECONDS):
+                    await scanner.start()
             except FAILURES as error:
                 raise BluetoothUnavailable(f"{_NO_ADAPTER} ({_said(error)})") from error
             self._scanner = scanner

@@ -186,6 +186,9 @@ class SimulatedBlueZ:
             reply = Message.new_error(message, refusal.name, str(refusal))
         except (BaseBumbleError, hci.HCI_Error, ATT_Error, BluetoothFailed, TimeoutError) as error:
             reply = Message.new_error(message, "org.bluez.Error.Failed", str(error) or type(error).__name__)
+        except Exception as error:  # who asks must have an answer, or waits for ever
+            log.exception("%s of %s has failed", message.member, message.path)
+            reply = Message.new_error(message, "org.bluez.Error.Failed", type(error).__name__)
         if bus is not None and bus is self._bus:
             bus.send(reply)
 

@@ -13,6 +13,7 @@ from device_drivers.registry import DRIVERS
 from edge_agent.agent import run
 from edge_agent.settings import DeviceSettings, GatewaySettings, MqttSettings
 from simulators.bluez.stack import SimulatedBlueZ
+from simulators.ending import end
 from simulators.models.model import STEPS_PER_SECOND, Body
 from simulators.models.registry import MODELS
 from simulators.on_air import OnAir
@@ -87,9 +88,10 @@ async def devices(radio: Radio, folder: Path) -> AsyncIterator[None]:
                 on_air = OnAir(lambda model=model: model(look), radio, address=address_of(place), clock=now)
                 running.append(tasks.create_task(on_air.run(), name=driver.key))
         running.append(tasks.create_task(step_for_ever(lines)))
-        yield
-        for task in running:
-            task.cancel()
+        try:
+            yield
+        finally:
+            await end(running)
     for line in lines:
         line.line.unplug()
 

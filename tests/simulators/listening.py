@@ -19,6 +19,7 @@ from device_drivers.sessions import (
     TimePassed,
 )
 from device_drivers.transports.link import Link
+from simulators.ending import end
 from tests.support.waiting import eventually
 from vitals.identifiers import DeviceKey
 from vitals.readings import Reading
@@ -89,7 +90,7 @@ def reasons(reading: Reading) -> set[str]:
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
+    await end([task])
     await asyncio.gather(task, return_exceptions=True)
 
 
