@@ -27,7 +27,7 @@ _STATIC: Final = (
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy", "--strict", *(word for package in PACKAGES for word in ("-p", package)))),
 )
-_FAST: Final = ("fast tests", ("pytest", "-q", "-n", "auto", "-m", "not slow"))
+_FAST: Final = ("fast tests", ("pytest", "-q", "-n", "auto", "-m", "not slow", "--hypothesis-profile", "quick"))
 _WHOLE: Final = (
     ("tests that share nothing", ("pytest", "-q", "-n", "auto", "-m", "not slow or pure")),
     ("tests on real services, one after the other", ("pytest", "-m", "slow and not pure")),

@@ -17,6 +17,7 @@ from bedside.services.postgres import Postgres, postgres
 from bedside.services.redis import Redis, redis
 
 settings.register_profile("bedside", deadline=None)  # how long an example takes depends on what else runs
+settings.register_profile("quick", deadline=None, max_examples=10)  # what `./dev check` asks for
 settings.load_profile("bedside")
 
 HUB_PASSWORD = "hub-password-of-this-test-run"

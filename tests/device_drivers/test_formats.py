@@ -13,6 +13,7 @@ from device_drivers.format import AnyFormat
 from device_drivers.registry import FORMATS, MODULES, wire_format
 from tests.device_drivers import vectors
 from tests.device_drivers.families import family
+from tests.support.examples import at_most
 
 SECTION_F = [
     "2A35",
@@ -172,7 +173,7 @@ def test_every_format_has_an_example_and_says_where_it_is_from(key):
 
 
 @each_format
-@settings(max_examples=50)
+@settings(max_examples=at_most(50))
 @given(data=st.data())
 def test_any_message_survives_encoding_and_its_fields_say_all_of_it(key, data):
     assert key in MESSAGES, f"no strategy for {key}: add one to MESSAGES of a module in tests/device_drivers/families"

@@ -22,6 +22,7 @@ from device_drivers.sessions import (
 )
 from tests.device_drivers.families import family
 from tests.device_drivers.samples import BERLIN, NOON, after, discarded, readings
+from tests.support.examples import at_most
 from vitals.identifiers import DeviceKey
 
 STREAMS = family.streams()
@@ -94,7 +95,7 @@ def test_every_way_to_cut_a_message_gives_the_same_reading(talk: Talk):
     assert readings(one_by_one) == [expected]
 
 
-@settings(max_examples=40)
+@settings(max_examples=at_most(40))
 @given(data=st.data())
 @pytest.mark.parametrize("key", sorted(STREAMS))
 def test_every_way_to_cut_a_stream_gives_the_same_commands(key: str, data: st.DataObject):
@@ -213,7 +214,7 @@ def every_session(driver: Driver) -> Session:
     return driver.session(SessionContext(device=device, zone=BERLIN))
 
 
-@settings(max_examples=25)
+@settings(max_examples=at_most(25))
 @given(data=st.data())
 @pytest.mark.parametrize("key", sorted(DRIVERS))
 def test_no_value_of_any_characteristic_makes_a_session_raise(key: str, data: st.DataObject):
