@@ -118,8 +118,8 @@ def _realtime_events(settings: HubSettings, components: Components) -> RealtimeE
     )
 
 
-def drain(app: FastAPI) -> None:
-    """Ask every client to reconnect elsewhere; no one comes in after."""
+async def drain(app: FastAPI, *, hurried: Callable[[], bool]) -> None:
+    """Ask every client to reconnect elsewhere, spread over `limits.drain_seconds`; no one comes in after."""
     live: Live | None = getattr(app.state, "live", None)
     if live is not None:
-        live.clients.drain()
+        await live.clients.drain(SystemRandom(), hurried=hurried)

@@ -12,19 +12,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Sizes in bytes, durations in seconds.
 
     A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections (on one node),
-    `unsent_bytes` waiting for it before it is closed as too slow, `message_errors` bad messages in a row before it is closed,
+    `unsent_bytes` waiting for it before it is closed as too slow, `behind_bytes` from which on its numerics are coalesced, `message_errors` bad messages in a row before it is closed,
     `head_bytes` address and headers of a request, `request_bytes` a REST body, `token_bytes` a credential.
     A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer.
     Life: a server ping every `ping_seconds`, the end after `silence_seconds` without a sign of life, an SSE comment every
     `comment_seconds`, a look at every watched room's top every `top_check_seconds`, a canary through Redis every
     `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
-    that differ. `request_seconds` is how long a REST request waits for the record.
+    that differ. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
+    or a handshake's address and headers may take to arrive. Clients of a node that stops are asked to leave within `drain_seconds`.
     """
 
     message_bytes: Count = 64 * 1024
     connection_rooms: Count = 512
     user_connections: Count = 10
     unsent_bytes: Count = 1024 * 1024
+    behind_bytes: Count = 256 * 1024
     message_errors: Count = 100
     head_bytes: Count = 32 * 1024
     request_bytes: Count = 256 * 1024
@@ -40,3 +42,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     retry_seconds: Seconds = 1
     lease_margin_seconds: Seconds = 0.5
     request_seconds: Seconds = 10
+    arrival_seconds: Seconds = 20
+    drain_seconds: Seconds = 3

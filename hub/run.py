@@ -11,7 +11,7 @@ from hub import logs
 from hub.app import create_app, drain
 from hub.components import open_components
 from hub.errors import ConfigurationError, HubError
-from hub.realtime.wire import LiveProtocol
+from hub.realtime.wire import Handshake
 from hub.rest.http_wire import HttpWire
 from hub.settings import HubSettings
 
@@ -19,12 +19,12 @@ DRAIN_SECONDS = 5
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which asks live clients to leave before it waits for them."""
+    """uvicorn's server, which asks live clients to leave, one after the other, before it closes its doors and waits for them."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         if isinstance(app, FastAPI):
-            drain(app)
+            await drain(app, hurried=lambda: self.force_exit)
         await super().shutdown(sockets)
 
 
@@ -37,7 +37,7 @@ def server(app: FastAPI, settings: HubSettings) -> Server:
             port=settings.port,
             http=HttpWire,
             h11_max_incomplete_event_size=settings.limits.head_bytes,
-            ws=LiveProtocol,
+            ws=Handshake,
             ws_max_size=settings.limits.message_bytes,
             ws_ping_interval=None,
             ws_per_message_deflate=False,

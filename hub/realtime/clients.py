@@ -7,13 +7,19 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum, unique
+from random import Random
+from typing import Final
 
 from hub.auth.tokens import Claims
 from hub.limits import Limits
 from hub.realtime.frames import Frame
+from hub.realtime.outbound import Outbound
 from hub.rooms.messages import Gap, Position, RoomAddress
 
 log = logging.getLogger(__name__)
+
+TICKED_AT_ONCE: Final = 256
+"""Clients that are looked at before the event loop gets its turn."""
 
 
 @unique
@@ -73,6 +79,7 @@ class Clients:
         self._clients: dict[Client, None] = {}
         self._users: Counter[str] = Counter()
         self._draining = False
+        self.outbound = Outbound(limits)
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -85,6 +92,18 @@ class Clients:
         self._users[user] += 1
         self._clients[client] = None
         return True
+
+    @property
+    def draining(self) -> bool:
+        """Whether no one comes in any more."""
+        return self._draining
+
+    @property
+    def refusal(self) -> tuple[Close, str]:
+        """How to close a client that did not get in."""
+        if self._draining:
+            return Close.DRAINING, "draining; reconnect elsewhere"
+        return Close.TOO_MANY_CONNECTIONS, "too many connections of this user; try again later"
 
     def leave(self, client: Client) -> None:
         if client in self._clients:
@@ -101,17 +120,31 @@ class Clients:
         while True:
             await asyncio.sleep(interval)
             now, expired = loop.time(), self._now().timestamp()
-            for client in tuple(self._clients):
+            for place, client in enumerate(tuple(self._clients), 1):
                 if client.claims.exp <= expired:
                     client.end(Close.TOKEN_EXPIRED, "the token has expired")
                 else:
                     client.tick(now)
+                if not place % TICKED_AT_ONCE:
+                    await asyncio.sleep(0)
 
-    def drain(self) -> None:
-        """Let no one in, and ask all to reconnect elsewhere."""
+    def close_doors(self) -> None:
+        """Let no one in any more; readiness says so too."""
         self._draining = True
-        for client in tuple(self._clients):
-            client.end(Close.DRAINING, "draining")
+
+    async def drain(self, random: Random, *, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Let no one in, and ask all to reconnect elsewhere, in random order and at random moments within about `limits.drain_seconds`.
+
+        Until its own moment a client gets every message, and those before its closing frame. Returns when all are asked; once
+        `hurried` is true, they are asked without delay.
+        """
+        self.close_doors()
+        clients = random.sample(tuple(self._clients), len(self._clients))
+        pause = self._limits.drain_seconds / max(1, len(clients))
+        for client in clients:
+            client.end(Close.DRAINING, "draining; reconnect elsewhere")
+            if not hurried():
+                await asyncio.sleep(random.uniform(0, 2 * pause))
 
     def statistics(self) -> dict[str, object]:
         """The guide's figures, for this node."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum, unique
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -35,17 +35,23 @@ class BadRequest(HubError):
         self.request_id = request_id
 
 
+MaxRate: TypeAlias = Annotated[float, msgspec.Meta(ge=0.01, le=1000)]
+"""Numerics a second, per room and parameter, the latest of them; spot values and alerts always come."""
+
+
 class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
     room: str
     since: Position | None = None
+    max_rate: MaxRate | None = None
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """`room`, or several `rooms`, each a name or an object with its own `since`."""
+    """`room`, or several `rooms`, each a name or an object with its own `since` and `max_rate`; for the rest the message's `max_rate` counts."""
 
     room: str | None = None
     rooms: list[RoomRequest | str] | None = None
     since: Position | None = None
+    max_rate: MaxRate | None = None
     id: int | None = None
 
     def wanted(self) -> list[RoomRequest]:
@@ -53,8 +59,11 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
         if (self.room is None) == (self.rooms is None):
             raise BadRequest(Code.BAD_MESSAGE, "name one room, or a list of rooms", self.id)
         if self.room is not None:
-            return [RoomRequest(room=self.room, since=self.since)]
-        return [RoomRequest(room=room) if isinstance(room, str) else room for room in self.rooms or ()]
+            return [RoomRequest(room=self.room, since=self.since, max_rate=self.max_rate)]
+        named = [RoomRequest(room=room) if isinstance(room, str) else room for room in self.rooms or ()]
+        if self.max_rate is None:
+            return named
+        return [room if room.max_rate else msgspec.structs.replace(room, max_rate=self.max_rate) for room in named]
 
 
 class Unsubscribe(Subscribe, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hub.auth.places import Registry
 from hub.auth.rights import Place, Verb, may
 from hub.auth.tokens import ALL, Claims
-from hub.errors import HubError
+from hub.errors import HubError, Unavailable
 from hub.realtime.live import Live, endpoint_rooms
 from hub.realtime.sse import EventStream, Stream
 from hub.realtime.websocket import serve_websocket
@@ -70,6 +70,8 @@ async def _stream(request: Request, subject: str, *identifiers: str) -> Response
 
 
 def _opened(live: Live, request: Request, stream: Stream) -> Response:
+    if live.clients.draining:
+        raise Unavailable("this node is stopping; reconnect")
     if not live.clients.enter(stream):
         raise TooMany(f"at most {live.limits.user_connections} connections a user; close one, or try again later")
     cursor = request.headers.get("last-event-id") or request.query_params.get("last_event_id")

@@ -7,83 +7,113 @@ A stream's `id` is a cursor over its rooms. A client that comes back with one fi
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.auth.tokens import Claims
 from hub.errors import RoomsUnavailable
-from hub.realtime.clients import Client, Close
-from hub.realtime.cursor import decode_cursor, encode_cursor
-from hub.realtime.frames import Frame, sse_event
+from hub.realtime.clients import Close
+from hub.realtime.cursor import decode_cursor
+from hub.realtime.frames import LAST_CHUNK, Frame, chunk_of, sse_event, sse_message, with_cursor
 from hub.realtime.live import Live
+from hub.realtime.outbound import Outbound, Outlet
+from hub.realtime.recipient import LiveClient
+from hub.realtime.standing import NOWHERE
+from hub.realtime.wire import EXTENSION
 from hub.rooms.feed import Joined
 from hub.rooms.messages import Gap, Position, RoomAddress
+from vitals.events import EVENTS
+from vitals.rooms import RoomKind, parse_room
 
 log = logging.getLogger(__name__)
 
 HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 REMEMBERED_EVENTS: Final = 1024
 RETRY_MILLISECONDS: Final = 3000
-COMMENT: Final = b": \n\n"
+COMMENT: Final = chunk_of(b": \n\n")
 
 
-class Stream(Client):
-    """One SSE client. What it has not taken yet waits in `_chunks`, at most `unsent_bytes` of it.
+class HttpConnection(Protocol):
+    """The connection that a request came on."""
 
-    The cursor holds the `exact` rooms, all where not said; the others are live only.
+    def hand_over(self, outbound: Outbound) -> Outlet:
+        """Take its transport, in the middle of a response whose head is sent."""
+
+
+class Stream(LiveClient):
+    """One SSE client. The cursor holds the `exact` rooms, all where not said; the others are live only.
+
+    What comes while the rooms are still being joined waits in `_early`, until `connected` has been said.
     """
 
     def __init__(
         self, live: Live, claims: Claims, addresses: Sequence[RoomAddress], *, exact: frozenset[str] | None = None
     ) -> None:
-        super().__init__(live.new_id(), claims)
+        super().__init__(live, claims)
         self.rooms = {address.room: address for address in addresses}
         self.ended = False
-        self._live = live
         self._exact = frozenset(self.rooms) if exact is None else exact
-        self._cursor_now: str | None = None
-        self._positions: dict[str, Position] = {}
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
-        self._chunks: deque[bytes] = deque()
-        self._unsent = 0
-        self._filled = asyncio.Event()
-        self._opened = asyncio.Event()
-        self._spoken = asyncio.get_running_loop().time()
+        self._standing = NOWHERE
+        self._repeatable = repeatable_events(self.rooms)
+        self._seen: OrderedDict[bytes, None] | None = OrderedDict() if self._repeatable else None
+        self._early: list[bytes] | None = []
 
-    def deliver(self, frame: Frame) -> None:
+    # Outbound
+
+    def open(self, outlet: Outlet, cursor: str | None) -> None:
+        """Send to `outlet` from now on, beginning with `connected`. The head of the response has been sent."""
+        self._outlet = outlet
+        outlet.open(self)
+        if self.ended:
+            self._finish()
+        elif not outlet.ended:
+            self.work(self.follow(cursor), name="sse-follow")
+
+    def pass_on(self, frame: Frame, skipped: int) -> None:
         message = frame.message
-        self._stand(message.room, message.position)
-        if self._remember(message.members):
-            self._push(b"id: %b\n%b" % (self._cursor().encode(), frame.sse))
+        if message.room in self._exact:
+            self._standing = self._standing.after(frame)
+        if message.event in self._repeatable and not self._remember(message.members):
+            return
+        if skipped:
+            self._push(chunk_of(with_cursor(sse_message(message, skipped), self._standing.cursor)))
+        else:
+            self._push(self._standing.chunk(frame))
 
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
+        self.release(address.room)
         self._stand(address.room, position)
+        self._standing = self._standing.shared()
         self._tell_gap([_gap(address.room, gap, None)])
 
     def tick(self, now: float) -> None:
-        if now - self._spoken >= self._live.limits.comment_seconds:
-            self._push(COMMENT)
+        outlet = self._outlet
+        if outlet is not None and self._early is None and now - outlet.last_sent >= self._live.limits.comment_seconds:
+            outlet.push(COMMENT)
 
     def end(self, code: Close, reason: str) -> None:
-        log.debug("client %s is closed: %d %s", self.client_id, code, reason)
-        self.ended = True
-        self._filled.set()
-        self._opened.set()
-
-    async def take(self) -> bytes:
-        """What waits, as soon as something does; empty at the end."""
-        await self._opened.wait()
-        await self._filled.wait()
         if not self.ended:
-            self._filled.clear()
-        taken = b"".join(self._chunks)
-        self._chunks.clear()
-        self._unsent = 0
-        return taken
+            log.debug("client %s is closed: %d %s", self.client_id, code, reason)
+            self.ended = True
+            self._finish()
+            self.depart()
+
+    def _finish(self) -> None:
+        if self._outlet is not None:
+            self._outlet.finish([LAST_CHUNK], answered=True)
+
+    def _push(self, chunk: bytes) -> None:
+        if self._early is not None:
+            self._early.append(chunk)
+        elif self._outlet is not None:
+            self._outlet.push(chunk)
+
+    # Rooms
 
     async def follow(self, cursor: str | None) -> None:
         """Join all rooms, from the cursor on where there is one; say `connected` when they hold, and what became of the cursor."""
@@ -92,20 +122,19 @@ class Stream(Client):
             self._stand(room, since)
         joined: list[Joined] = []
         fresh = [address for room, address in self.rooms.items() if room not in known]
-        await self._live.hold(
-            fresh, self, lambda holds: self._positions.__setitem__(holds.address.room, holds.position)
-        )
+        await self._live.hold(fresh, self, lambda holds: self._stand(holds.address.room, holds.position))
         for room, since in known.items():
             await self._resume(self.rooms[room], since, joined)
         connected = {
             "client_id": self.client_id,
             "rooms": [*self.rooms],
-            "positions": {room: _position(position) for room, position in self._positions.items()},
+            "positions": {room: _position(position) for room, position in self._standing.positions.items()},
         }
         retry = b"retry: %d\n" % RETRY_MILLISECONDS
-        self._chunks.appendleft(retry + sse_event("connected", connected))
-        self._filled.set()
-        self._opened.set()
+        early, self._early = self._early, None
+        for chunk in (chunk_of(retry + sse_event("connected", connected)), *(early or ())):
+            self._push(chunk)
+        self._standing = self._standing.shared()
         if cursor:
             self._answer(known, joined)
 
@@ -135,40 +164,33 @@ class Stream(Client):
             return
         replayed = sum(len(holds.messages) for holds in joined)
         answer: dict[str, object] = {"replayed": replayed, "rooms": sorted(self._exact)}
-        self._push(sse_event("recovered", answer, cursor=self._cursor()))
+        self._push(chunk_of(sse_event("recovered", answer, cursor=self._standing.cursor)))
 
     def _tell_gap(self, gaps: list[dict[str, object]]) -> None:
-        self._push(sse_event("gap", {"missing": gaps}, cursor=self._cursor()))
+        self._push(chunk_of(sse_event("gap", {"missing": gaps}, cursor=self._standing.cursor)))
 
     def _stand(self, room: str, position: Position) -> None:
         if room in self._exact:
-            self._positions[room] = position
-            self._cursor_now = None
-
-    def _cursor(self) -> str:
-        if self._cursor_now is None:
-            self._cursor_now = encode_cursor(self._positions)
-        return self._cursor_now
+            self._standing = self._standing.at(room, position)
 
     def _remember(self, event: bytes) -> bool:
         """Whether an event is new to this client. The members hold its id."""
-        if event in self._seen:
+        if self._seen is None or event in self._seen:
             return False
         self._seen[event] = None
         if len(self._seen) > REMEMBERED_EVENTS:
             self._seen.popitem(last=False)
         return True
 
-    def _push(self, chunk: bytes) -> None:
-        if self.ended:
-            return
-        self._chunks.append(chunk)
-        self._unsent += len(chunk)
-        self._spoken = asyncio.get_running_loop().time()
-        self._filled.set()
-        if self._unsent > self._live.limits.unsent_bytes:
-            self._chunks.clear()
-            self.end(Close.TOO_SLOW, "too slow; reconnect and recover")
+
+def repeatable_events(rooms: Iterable[str]) -> frozenset[str]:
+    """The events that may come to more than one of these rooms: only they have to be remembered."""
+    return _repeatable(frozenset(parse_room(room).kind for room in rooms))
+
+
+@cache
+def _repeatable(kinds: frozenset[RoomKind]) -> frozenset[str]:
+    return frozenset(event for event, facts in EVENTS.items() if len(kinds.intersection(facts.rooms)) > 1)
 
 
 def _position(position: Position) -> dict[str, object]:
@@ -182,7 +204,7 @@ def _gap(room: str, gap: Gap, since: Position | None) -> dict[str, object]:
 
 
 class EventStream(Response):
-    """The response that serves a Stream to its end: the client leaves, is too slow, or is asked to reconnect."""
+    """The response that begins a Stream: its head goes out through uvicorn, all else by the stream's own outlet."""
 
     media_type = "text/event-stream"
 
@@ -195,28 +217,5 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        tasks = [
-            asyncio.create_task(self._stream.follow(self._cursor), name="sse-follow"),
-            asyncio.create_task(self._until_disconnected(receive), name="sse-receive"),
-            asyncio.create_task(self._write(send), name="sse-write"),
-        ]
-        self._stream.rely_on(tasks[0])
-        try:
-            await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._live.feed.leave(self._stream.rooms.values(), self._stream)
-            self._live.clients.leave(self._stream)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            log.debug("client %s is gone", self._stream.client_id)
-
-    async def _write(self, send: Send) -> None:
-        while not self._stream.ended:
-            taken = await self._stream.take()
-            await send({"type": "http.response.body", "body": taken, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _until_disconnected(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        wire: HttpConnection = scope["extensions"][EXTENSION]
+        self._stream.open(wire.hand_over(self._live.clients.outbound), self._cursor)

@@ -1,23 +1,27 @@
 """WebSocket clients: what they ask, what they are sent.
 
-The endpoint's coroutine only receives: requests are answered one after the other, in order. Everything that goes out is pushed to
-the wire at once, from whatever task it comes; a client that does not take it is closed, and recovers from the history.
+Requests are answered one after the other, in order, by a task that lives as long as there are any; meanwhile nothing more is read from the
+client. Everything that goes out is pushed to the wire at once, from whatever task it comes; a client that does not take it is
+closed, and recovers from the history.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from hub.auth.credentials import SUBPROTOCOL
 from hub.auth.errors import Forbidden
 from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
 from hub.errors import NotFound, Unavailable
-from hub.realtime.clients import Client, Close
-from hub.realtime.frames import Frame, json_frame
+from hub.realtime.clients import Close
+from hub.realtime.frames import Frame, json_frame, message_json, text_frame
+from hub.realtime.inbound import Message
 from hub.realtime.live import Live
+from hub.realtime.recipient import LiveClient
 from hub.realtime.requests import (
     BadRequest,
     ClientRequest,
@@ -29,7 +33,7 @@ from hub.realtime.requests import (
     Unsubscribe,
     decode_request,
 )
-from hub.realtime.wire import EXTENSION, Wire
+from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
 from hub.rooms.feed import Joined
 from hub.rooms.messages import Gap, Position, RoomAddress
 from vitals.errors import InvalidRoom
@@ -40,29 +44,37 @@ log = logging.getLogger(__name__)
 Answer = dict[str, object]
 
 
-class Socket(Client):
+BURST: Final = 64
+"""Requests of one client that are answered before others get their turn."""
+
+
+class Socket(LiveClient):
     """One WebSocket."""
 
-    def __init__(self, live: Live, claims: Claims, wire: Wire) -> None:
-        super().__init__(live.new_id(), claims)
-        self._live = live
-        self._wire = wire
-        self._pinged = asyncio.get_running_loop().time()
+    def __init__(self, live: Live, claims: Claims, wire: WebSocketWire) -> None:
+        super().__init__(live, claims)
+        self._wire = self._outlet = wire
+        self._pinged = wire.last_received
         self._errors = 0
+        self._asked: list[Message] = []
+        self._answering = False
 
     # Outbound
 
     def deliver(self, frame: Frame) -> None:
-        self._push(frame.websocket)
+        if self._coalescer is None:
+            self._wire.push(frame.websocket)
+        else:
+            super().deliver(frame)
+
+    def pass_on(self, frame: Frame, skipped: int) -> None:
+        self._wire.push(text_frame(message_json(frame.message, skipped)) if skipped else frame.websocket)
 
     def send(self, message: Answer) -> None:
-        self._push(json_frame(message))
-
-    def _push(self, frame: bytes) -> None:
-        if self._wire.push(frame) > self._live.limits.unsent_bytes:
-            self.end(Close.TOO_SLOW, "too slow; reconnect and recover")
+        self._wire.push(json_frame(message))
 
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
+        self.release(address.room)
         self.send(_subscribed(address, position, gap.top.n) | {"missing": _missing(gap, None)})
 
     def tick(self, now: float) -> None:
@@ -76,30 +88,36 @@ class Socket(Client):
     def end(self, code: Close, reason: str) -> None:
         log.debug("client %s is closed: %d %s", self.client_id, code, reason)
         self._wire.end(code, reason)
+        self.depart()
 
     # Inbound
 
-    async def serve(self, websocket: WebSocket, addresses: Sequence[RoomAddress]) -> None:
-        """Subscribe to `addresses`, then answer requests until the connection ends."""
+    def serve(self, addresses: Sequence[RoomAddress]) -> None:
+        """Subscribe to `addresses`, and answer requests until the connection ends."""
         self.rooms.update({address.room: address for address in addresses})
-        auto = asyncio.create_task(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
-        self.rely_on(auto)
-        try:
-            while True:
-                received = await websocket.receive()
-                if received["type"] == "websocket.disconnect":
-                    return
-                await self._receive(received)
-        except WebSocketDisconnect:
-            return
-        finally:
-            auto.cancel()
-            self._live.feed.leave(self.rooms.values(), self)
+        if addresses:
+            self.work(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
+        self._wire.serve(self)
 
-    async def _receive(self, received: Mapping[str, object]) -> None:
-        text = received.get("text")
+    def receive(self, messages: list[Message]) -> None:
+        self._asked += messages
+        if not self._answering:
+            self._answering = True
+            self._wire.pause()
+            self.work(self._answer_all(), name="answers")
+
+    async def _answer_all(self) -> None:
+        while self._asked and not self._wire.ended:
+            burst, self._asked = self._asked[:BURST], self._asked[BURST:]
+            for text in burst:
+                await self._receive(text)
+            await asyncio.sleep(0)
+        self._answering = False
+        self._wire.resume()
+
+    async def _receive(self, text: Message) -> None:
         try:
-            if not isinstance(text, str):
+            if text is None:
                 raise BadRequest(Code.BAD_MESSAGE, "send text frames, not binary ones")  # noqa: TRY301
             await self._answer(decode_request(text))
         except BadRequest as error:
@@ -138,6 +156,7 @@ class Socket(Client):
         for room in wanted:
             if (address := await self._permitted(room, request.id)) is None:
                 continue
+            self.limit(address.room, room.max_rate)
             if room.since is not None:
                 resumed.append((address, room.since))
             elif (standing := self._standing(address)) is not None:
@@ -190,10 +209,12 @@ class Socket(Client):
 
     def _unavailable(self, address: RoomAddress, request_id: int | None) -> None:
         self.rooms.pop(address.room, None)
+        self.forget(address.room)
         message = "the room can't be followed now; subscribe again in a moment"
         self._refuse(BadRequest(Code.UNAVAILABLE, message, request_id), room=address.room)
 
     def _announce(self, joined: Joined, *, since: Position | None = None, request_id: int | None = None) -> None:
+        self.release(joined.address.room)
         answer = _subscribed(joined.address, joined.position, joined.n)
         if joined.gap is not None:
             answer["missing"] = _missing(joined.gap, since)
@@ -208,6 +229,7 @@ class Socket(Client):
             name = str(parse_room(room.room))
             if (address := self.rooms.pop(name, None)) is not None:
                 self._live.feed.leave([address], self)
+                self.forget(name)
             self.send(_with_id({"type": "subscription", "room": name, "status": "unsubscribed"}, request.id))
 
 
@@ -236,16 +258,14 @@ def _with_id(message: Answer, request_id: int | None) -> Answer:
 
 
 async def serve_websocket(live: Live, websocket: WebSocket, claims: Claims, addresses: Sequence[RoomAddress]) -> None:
-    """Accept a checked handshake and serve it to its end."""
+    """Accept a checked handshake, and serve it; returns at once, for the connection then lives without a task."""
     offered = websocket.scope.get("subprotocols", ())
     await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    client = Socket(live, claims, websocket.scope["extensions"][EXTENSION])
-    if not live.clients.enter(client):
-        client.end(Close.TOO_MANY_CONNECTIONS, "too many connections of this user; try again later")
+    handshake: Handshake = websocket.scope["extensions"][EXTENSION]
+    client = Socket(live, claims, handshake.hand_over(live.clients.outbound))
+    if live.clients.enter(client):
+        log.debug("client %s is connected over WebSocket", client.client_id)
+        client.serve(addresses)
         return
-    log.debug("client %s is connected over WebSocket", client.client_id)
-    try:
-        await client.serve(websocket, addresses)
-    finally:
-        live.clients.leave(client)
-        log.debug("client %s is gone", client.client_id)
+    client.serve(())
+    client.end(*live.clients.refusal)

@@ -1,46 +1,111 @@
-"""The WebSocket protocol class that uvicorn runs: its sans-I/O implementation, opened for prebuilt frames.
+"""A WebSocket's two lives: the handshake under uvicorn, and the live connection without it.
 
-uvicorn does the handshake and the inbound side; outbound frames are written to the transport as they are, which costs a third
-of a `send` through ASGI for each client. What the client has not taken yet is counted by the transport's own buffer. Control
-frames go through the same transport, so order is kept. `scope["extensions"]["bedside.wire"]` hands the class to the endpoint.
+uvicorn runs `Handshake`, its sans-I/O class, until the endpoint has decided: a refusal leaves as an HTTP response, and with an
+acceptance the transport goes to a `WebSocketWire`. The application's task, its queue and all that was read of the request end then; what
+stays of a connection is one small object. `scope["extensions"]["bedside.wire"]` hands the handshake to the endpoint.
 """
 
+import asyncio
 from typing import Any, Final, Protocol
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.http11 import Request
 
+from hub.realtime.inbound import QUIET, Inbound, Message
+from hub.realtime.outbound import Outbound, Outlet, Recipient
+
 EXTENSION: Final = "bedside.wire"
-CLOSE_SECONDS: Final = 2.0
-"""What a client gets to answer a closing frame and to take what is still unsent."""
-
 GOING_AWAY: Final = 1001
-INVALID_TEXT: Final = 1007
 
 
-class Wire(Protocol):
-    """One client's connection, as the delivery core sees it."""
+class Listener(Recipient, Protocol):
+    """The client behind a WebSocket."""
 
-    @property
-    def last_received(self) -> float:
-        """When any bytes last came from the client, on the event loop's clock."""
+    def receive(self, messages: list[Message]) -> None:
+        """Messages that the client sent, in order; called again while these are still being answered."""
 
-    def push(self, frame: bytes) -> int:
-        """Write whole frames; the bytes that the client has not taken yet."""
+
+class WebSocketWire(Outlet):
+    """A client's WebSocket after the handshake. What it takes to read exists only while the client is in the middle of something."""
+
+    __slots__ = ("_inbound", "_listener", "last_received")
+
+    def __init__(self, transport: asyncio.Transport, connections: set[Any], outbound: Outbound) -> None:
+        super().__init__(transport, connections, outbound)
+        self._inbound: Inbound | None = None
+        self._listener: Listener | None = None
+        self.last_received = self.last_sent
+
+    def serve(self, listener: Listener) -> None:
+        """Begin to read, and tell `listener`."""
+        self._listener = listener
+        self.open(listener)
+
+    def pause(self) -> None:
+        """Read no more until `resume`: the client is to wait for its answers."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def end(self, code: int, reason: str) -> None:
-        """Close with a code; the connection is gone after CLOSE_SECONDS whether the client answers or not."""
+        """Close with a code, after all that was pushed."""
+        if self._ending:
+            return
+        inbound = self._reader()
+        inbound.close(code, reason)
+        self.finish([inbound.answers()], answered=inbound.ended)
+        self.resume()  # for the client's own closing frame
+
+    def shutdown(self) -> None:
+        """The server stops: tell the client to reconnect elsewhere, and let it answer."""
+        self.end(GOING_AWAY, "draining")
+
+    def data_received(self, data: bytes) -> None:
+        self.last_received = asyncio.get_running_loop().time()
+        inbound = self._reader()
+        messages = inbound.receive(data)
+        if messages and not self._ending and self._listener:
+            self._listener.receive(messages)
+        if inbound.ended:
+            self._close(inbound)
+        elif answers := inbound.answers():
+            self.push(answers)
+        if inbound.at_rest:
+            self._inbound = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inbound = self._listener = None
+        super().connection_lost(exc)
+
+    def _close(self, inbound: Inbound) -> None:
+        """The client has closed, or broken the protocol: answer it, unless the hub had closed before."""
+        if self._ending:
+            self._transport.close()
+        else:
+            self.finish([inbound.answers()], answered=True)
+
+    def _reader(self) -> Inbound:
+        if self._inbound is None:
+            self._inbound = Inbound(self._outbound.limits.message_bytes)
+        return self._inbound
 
 
-class LiveProtocol(WebSocketsSansIOProtocol):
-    """A Wire."""
+class Handshake(WebSocketsSansIOProtocol):
+    """uvicorn's class up to the answer. It reads nothing after the request: a client has to wait for the answer (RFC 6455, section 4.1)."""
 
-    last_received = 0.0
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
+        self.conn.logger, self.conn.debug = QUIET, False
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
+            self.transport.pause_reading()
             extensions: Any = self.scope["extensions"]
             extensions[EXTENSION] = self
 
@@ -51,48 +116,16 @@ class LiveProtocol(WebSocketsSansIOProtocol):
                 True  # refused with a response; without this uvicorn logs each as the app's failure
             )
 
-    def data_received(self, data: bytes) -> None:
-        self.last_received = self.loop.time()
-        super().data_received(data)
-
-    def send_receive_event_to_app(self) -> None:
-        """A text that is not UTF-8 ends the connection (RFC 6455, section 8.1), without the trace that uvicorn would log."""
-        if self.curr_msg_data_type == "text" and not _is_utf_8(b"".join(self.frames)):
-            self.frames = []
-            self.end(INVALID_TEXT, "not UTF-8")
-            return
-        super().send_receive_event_to_app()
-
-    def push(self, frame: bytes) -> int:
-        if not self.handshake_complete or self.close_sent or self.transport.is_closing():
-            return 0
-        self.transport.write(frame)
-        return self.transport.get_write_buffer_size()
-
-    def end(self, code: int, reason: str) -> None:
-        if not self.handshake_complete or self.close_sent or self.transport.is_closing():
-            return
-        self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
-
-    def shutdown(self) -> None:
-        """The server stops: tell the client to reconnect elsewhere, and let it answer."""
-        self.stop_keepalive()
-        if self.handshake_complete and not self.close_sent and not self.transport.is_closing():
-            self.end(GOING_AWAY, "draining")
-        elif not self.close_sent:
-            super().shutdown()
+    def hand_over(self, outbound: Outbound) -> WebSocketWire:
+        """The accepted connection. The application may return: uvicorn has no more to do with it."""
+        wire = WebSocketWire(self.transport, self.connections, outbound)
+        self.connections.discard(self)
+        self.transport = _HandedOver()
+        return wire
 
 
-def _is_utf_8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+class _HandedOver(asyncio.Transport):
+    """What uvicorn closes when the application has returned."""
+
+    def close(self) -> None:
+        pass

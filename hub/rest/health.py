@@ -26,5 +26,7 @@ async def ready(request: Request) -> Response:
             checks[name] = type(error).__name__
         else:
             checks[name] = "ok"
+    if live_of(request).clients.draining:
+        checks["node"] = "draining"
     healthy = all(state == "ok" for state in checks.values())
     return JSONResponse({"status": "ok" if healthy else "failing", "checks": checks}, 200 if healthy else 503)

@@ -1,17 +1,21 @@
-"""The HTTP protocol class that uvicorn runs: bounded in front of the body, and with a problem document for what it refuses itself.
+"""The HTTP protocol class that uvicorn runs: bounded in front of the body in bytes and in time, and with a problem document for what it
+refuses itself.
 
 httptools collects an address or a header of any length before anybody who could check a token sees it, so what comes before a
 body is counted here; `h11_max_incomplete_event_size`, which uvicorn has for its other parser, says how much it may be. A refused client
 gets a moment to take its answer, for else a client that is still sending sees a reset connection.
 """
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
+from hub.realtime.outbound import Outbound, Outlet
+from hub.realtime.wire import EXTENSION
 from hub.rest.problems import problem
 
 LINGER_SECONDS: Final = 1.0
@@ -21,11 +25,30 @@ _BETWEEN: Final = len(b": \r\n")
 
 
 class HttpWire(HttpToolsProtocol):
-    """One client's connection, until it becomes a WebSocket's."""
+    """One client's connection, until it becomes a WebSocket's or an event stream's.
+
+    `scope["extensions"]["bedside.wire"]` hands it to the endpoint, which may take the transport over.
+    """
 
     _head_bytes = 0
     _in_head = False
     _refused = False
+    _arriving: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_arrival()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def hand_over(self, outbound: Outbound) -> Outlet:
+        """The connection, in the middle of a response whose head is sent. The application may return: uvicorn has no more to do with it."""
+        outlet = Outlet(self.transport, self.connections, outbound)
+        self.cycle.response_complete = True
+        self.connections.discard(self)
+        return outlet
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -38,8 +61,13 @@ class HttpWire(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes, self._in_head = 0, True
+        scope: Any = self.scope
+        scope["extensions"] = {EXTENSION: self}
+        if self._arriving is None:
+            self._expect_arrival()
 
     def on_headers_complete(self) -> None:
+        self._arrived()
         self._in_head = False
         self._head_bytes = len(self.url) + sum(len(name) + len(value) + _BETWEEN for name, value in self.headers)
         self._check_head()
@@ -68,6 +96,22 @@ class HttpWire(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
             self._refuse(problem(400, "Not HTTP", msg))
+
+    def _expect_arrival(self) -> None:
+        app: Any = self.config.app
+        self._arriving = self.loop.call_later(app.state.settings.limits.arrival_seconds, self._has_not_arrived)
+
+    def _arrived(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+
+    def _has_not_arrived(self) -> None:
+        self._arriving = None
+        if not self._in_head:
+            self.transport.close()
+        elif not self._refused:
+            self._refuse(problem(408, "Too slow", "send address and headers without a pause"))
 
     def _check_head(self) -> None:
         limit = self.config.h11_max_incomplete_event_size

@@ -222,7 +222,7 @@ async def running_hub(folder: Path, redis_url: str, *, begin: bool = True, **cha
         auth=AuthSettings(secret_file=secret_file),
         port=changes.pop("port", None) or free_port(),
         redis_url=redis_url,
-        limits=Limits(**limits),
+        limits=Limits(**{"drain_seconds": 0.05} | limits),
         **changes,
     )
     registry = TableRegistry()

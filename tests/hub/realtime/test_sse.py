@@ -1,9 +1,12 @@
 """Server-sent events, read over real HTTP, on a real Redis."""
 
+from random import Random
+
 import pytest
 
 from tests.support.hub import CUFF, HOSPITAL, OTHER_HOSPITAL, OTHER_PATIENT, PATIENT, LiveHub, running_hub
 from tests.support.sse import events
+from tests.support.waiting import eventually
 from vitals.events import EventName
 
 VITALS = f"patient:{PATIENT}:vitals"
@@ -56,10 +59,11 @@ async def test_an_events_data_is_its_own_with_meta_beside_it(hub: LiveHub):
 
 
 async def test_one_event_in_several_rooms_is_sent_once(hub: LiveHub):
-    async with events(hub.http, STREAM, hub.headers()) as stream:
+    rooms = [f"hospital:{HOSPITAL}:alerts", f"hospital:{HOSPITAL}"]
+    async with events(hub.http, f"/realtime/events/hospital/{HOSPITAL}", hub.headers()) as stream:
         await stream.next()
-        await hub.owner.publish(HOSPITAL, [VITALS, ALERTS], {"a": 1})
-        await hub.owner.publish(HOSPITAL, [VITALS], {"a": 2})
+        await hub.owner.publish(HOSPITAL, rooms, {"a": 1}, event=EventName.HOSPITAL_EMERGENCY)
+        await hub.owner.publish(HOSPITAL, rooms[1:], {"a": 2}, event=EventName.HOSPITAL_CAPACITY_UPDATE)
         assert [(await stream.next()).data["a"] for _ in range(2)] == [1, 2]
 
 
@@ -192,14 +196,15 @@ async def test_a_user_over_the_connection_limit_gets_429(tmp_path, redis_server)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
 
-async def test_stopping_the_hub_ends_streams(tmp_path, redis_server):
-    async with running_hub(tmp_path, redis_server.url) as hub:
-        async with events(hub.http, STREAM, hub.headers()) as stream:
+async def test_a_draining_node_ends_streams_and_lets_none_in(hub: LiveHub):
+    async with events(hub.http, STREAM, hub.headers()) as stream:
+        await stream.next()
+        await hub.live.clients.drain(Random(1))
+        with pytest.raises(StopAsyncIteration):
             await stream.next()
-            hub.live.clients.drain()
-            with pytest.raises(StopAsyncIteration):
-                await stream.next()
-        assert len(hub.live.clients) == 0
+    await eventually(lambda: len(hub.live.clients) == 0)
+    assert (await hub.http.get(STREAM, headers=hub.headers())).status_code == 503
+    assert (await hub.http.get("/health/ready")).json()["checks"]["node"] == "draining"
 
 
 async def test_a_stream_that_can_not_be_followed_ends_and_does_not_hang(hub: LiveHub, monkeypatch, caplog):

@@ -318,6 +318,24 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_served(t
         slow.transport.abort()
 
 
+async def test_a_client_that_asks_for_a_rate_gets_the_latest_and_all_that_is_no_numeric(hub: LiveHub):
+    async with hub.connect("/realtime/ws") as client:
+        await ask(client, type="subscribe", rooms=[{"room": VITALS, "max_rate": 0.01}])
+        for value in range(1, 5):
+            await hub.owner.publish(HOSPITAL, [VITALS], {"patient_id": PATIENT, "heart_rate": value})
+        await hub.owner.publish(HOSPITAL, [VITALS], {"patient_id": PATIENT, "temperature": 37})
+        first, latest, spot = [await receive(client) for _ in range(3)]
+    assert (first["data"]["heart_rate"], first["offset"], first.get("skipped")) == (1, 1, None)
+    assert (latest["data"]["heart_rate"], latest["offset"], latest["skipped"]) == (4, 4, 2)
+    assert (spot["data"]["temperature"], spot["offset"], spot.get("skipped")) == (37, 5, None)
+
+
+@pytest.mark.parametrize("max_rate", [0, -1, "2", 1e9])
+async def test_a_rate_that_is_none_is_a_bad_message(hub: LiveHub, max_rate: object):
+    async with hub.connect("/realtime/ws") as client:
+        assert (await ask(client, type="subscribe", room=VITALS, max_rate=max_rate))["code"] == "bad_message"
+
+
 async def test_stopping_the_hub_asks_clients_to_reconnect(tmp_path, redis_server):
     async with running_hub(tmp_path, redis_server.url) as hub:
         client = await hub.connect("/realtime/ws").__aenter__()

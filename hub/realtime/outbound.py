@@ -1,0 +1,192 @@
+"""What goes out to clients, over WebSocket and server-sent events alike: prebuilt bytes, joined for a turn of the event loop, written at once.
+
+Whatever comes for a client within one turn of the loop waits in its outlet; at the turn's end one function serves all outlets that
+have something, each with a single write. The write goes to the socket itself where that keeps the order: no TLS, and nothing
+left in the transport's buffer. What the socket doesn't take goes to the transport, which counts it and writes it when the client reads.
+asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
+
+from hub.limits import Limits
+
+CLOSE_SECONDS: Final = 2.0
+"""What a client gets to take what is still unsent, and to answer a closing frame."""
+
+_NO_SOCKET: Final = -1
+
+
+class Outbound:
+    """The outlets of one node that have something to send. `frames` and `writes` count what was sent, for the node's figures."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.frames = 0
+        self.writes = 0
+        self.coalesced = 0
+        self.now = 0.0
+        self._due: list[Outlet] = []
+
+    def due(self, outlet: "Outlet") -> None:
+        """Flush `outlet` at the end of this turn of the event loop."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._due.append(outlet)
+
+    def coalesced_more(self, messages: int) -> None:
+        """So many messages have been replaced by newer ones before they were sent."""
+        self.coalesced += messages
+
+    def _flush(self) -> None:
+        self.now = asyncio.get_running_loop().time()
+        due, self._due = self._due, []
+        for outlet in due:
+            outlet.flush()
+
+
+class Recipient(Protocol):
+    """The client behind an outlet. Called from the event loop; must neither wait nor raise."""
+
+    def fell_behind(self) -> None:
+        """More than `limits.behind_bytes` wait for the client: what need not be sent now should wait."""
+
+    def caught_up(self) -> None:
+        """The client has taken most of what waited."""
+
+    def overflowed(self) -> None:
+        """More than `limits.unsent_bytes` wait for the client: end it."""
+
+    def gone(self) -> None:
+        """The connection is lost; nothing more is sent or received."""
+
+
+class Outlet(asyncio.Protocol):
+    """One client's connection, taken over from uvicorn with a `transport` on which nothing but its owner writes.
+
+    Order: bytes leave in the order of `push`. Bound: what waits is known after each flush, and the recipient told when it is too much.
+    `connections` is the server's set of those whom it waits for when it stops.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_ending",
+        "_outbound",
+        "_recipient",
+        "_socket",
+        "_transport",
+        "connections",
+        "last_sent",
+    )
+
+    def __init__(self, transport: asyncio.Transport, connections: set[Any], outbound: Outbound) -> None:
+        self._transport = transport
+        self._outbound = outbound
+        self._recipient: Recipient | None = None
+        self._chunks: list[bytes] = []
+        self._ending = False
+        self._socket = _descriptor(transport)
+        self.connections = connections
+        self.last_sent = asyncio.get_running_loop().time()
+
+    def open(self, recipient: Recipient) -> None:
+        """Take the transport over: from now on it tells `recipient`."""
+        self._recipient = recipient
+        if self._transport.is_closing():
+            self.connection_lost(None)
+            return
+        self.connections.add(self)
+        self._transport.set_write_buffer_limits(high=self._outbound.limits.behind_bytes)
+        self._transport.set_protocol(self)
+        self._transport.resume_reading()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._ending
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken, save those of this turn of the loop."""
+        return self._transport.get_write_buffer_size()
+
+    def push(self, chunk: bytes) -> None:
+        """Send `chunk` after all that was pushed before; nothing once the connection is ending."""
+        if self._ending:
+            return
+        if not self._chunks:
+            self._outbound.due(self)
+        self._chunks.append(chunk)
+
+    def flush(self) -> None:
+        """Write what waits for this turn's end."""
+        chunks = self._chunks
+        if not chunks or self._transport.is_closing():
+            return
+        outbound = self._outbound
+        outbound.frames += len(chunks)
+        outbound.writes += 1
+        self.last_sent = outbound.now
+        pushed = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._write(pushed)
+
+    def _write(self, pushed: bytes) -> None:
+        transport = self._transport
+        if self._socket != _NO_SOCKET and not transport.get_write_buffer_size():
+            try:
+                sent = os.write(self._socket, pushed)
+            except OSError:  # the socket is full, or broken, which the transport finds out and tells
+                sent = 0
+            if sent == len(pushed):
+                return
+            pushed = pushed[sent:]
+        transport.write(pushed)
+        if (
+            transport.get_write_buffer_size() > self._outbound.limits.unsent_bytes
+            and not self._ending
+            and self._recipient
+        ):
+            self._recipient.overflowed()
+
+    def finish(self, last: Iterable[bytes], *, answered: bool) -> None:
+        """Send what waits and `last`, and take no more. Closes when that is taken, or, unless `answered`, when the client has closed.
+
+        The connection is gone after CLOSE_SECONDS, whatever the client does.
+        """
+        if self._ending:
+            return
+        for chunk in last:
+            self.push(chunk)
+        self._ending = True
+        self.flush()
+        if answered:
+            self._transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
+
+    def pause_writing(self) -> None:
+        if self._recipient and not self._ending:
+            self._recipient.fell_behind()
+
+    def resume_writing(self) -> None:
+        if self._recipient and not self._ending:
+            self._recipient.caught_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ending = True
+        self._socket = _NO_SOCKET  # its number may belong to another client by now
+        self._chunks.clear()
+        self.connections.discard(self)
+        recipient, self._recipient = self._recipient, None
+        if recipient is not None:
+            recipient.gone()
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """The socket's file descriptor, where bytes may go to it beside the transport."""
+    if transport.is_closing() or transport.get_extra_info("sslcontext") is not None:
+        return _NO_SOCKET
+    descriptor: int = transport.get_extra_info("socket").fileno()
+    return descriptor
