@@ -53,7 +53,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        rooms = Rooms.connect(settings.redis_url, settings.limits)
+        rooms = Rooms.connect(settings.rooms_redis, settings.limits)
         try:
             async with open_components(settings, rooms) as components:
                 live = _live(settings, verifier, rooms, components)

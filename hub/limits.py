@@ -20,6 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
     that differ. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
     or a handshake's address and headers may take to arrive. Clients of a node that stops are asked to leave within `drain_seconds`.
+    Redis: at most `redis_connections` to each server, for which callers wait their turn, `redis_wait_seconds` at most.
     """
 
     message_bytes: Count = 64 * 1024
@@ -44,3 +45,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     request_seconds: Seconds = 10
     arrival_seconds: Seconds = 20
     drain_seconds: Seconds = 3
+    redis_connections: Count = 32
+    redis_wait_seconds: Seconds = 2

@@ -43,6 +43,30 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ca_file: Path | None = None
 
 
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rooms' Redis: the one at `url`, or the master that `sentinels` name for `service`, or the Cluster of which `cluster` names some nodes.
+
+    Sentinels and nodes are `HOST:PORT`. `username` and `password_file` are for the servers that hold the rooms; `ca_file` is for a
+    private authority, `certificate_file` and `key_file` go together. `acknowledged_replicas` must have a publication before it counts
+    (None: one on Sentinels and Cluster, none on a single server); where fewer are there, all of them.
+    `payload_keys_file` seals what the rooms hold.
+    """
+
+    url: str | None = None
+    sentinels: tuple[str, ...] = ()
+    service: str = "bedside"
+    cluster: tuple[str, ...] = ()
+    username: str | None = None
+    password_file: Path | None = None
+    sentinel_password_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    acknowledged_replicas: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    payload_keys_file: Path | None = None
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which tokens are believed. `secret_file` holds the HS256 key, at least 32 bytes.
 
@@ -70,6 +94,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     host: str = "127.0.0.1"
     port: Port = 5054
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis: RedisSettings = RedisSettings()
     mqtt: MqttSettings = MqttSettings()
     registry_file: Path | None = None
     rules_file: Path | None = None
@@ -82,3 +107,11 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def query_tokens(self) -> bool:
         """Whether `?token=` is a credential here."""
         return not self.production if self.auth.query_tokens is None else self.auth.query_tokens
+
+    @property
+    def rooms_redis(self) -> RedisSettings:
+        """Where the rooms are: `redis`, which needs no `url` where `redis_url` says it."""
+        redis = self.redis
+        if redis.url or redis.sentinels or redis.cluster:
+            return redis
+        return msgspec.structs.replace(redis, url=self.redis_url)

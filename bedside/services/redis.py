@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from bedside.services.locate import locate
@@ -20,15 +21,17 @@ class Redis(Service):
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
 
-def redis(folder: Path, *, port: int | None = None) -> Redis:
-    """A server, not yet started, whose data lies in `folder`; a free port where none is given."""
+def redis(
+    folder: Path, *, port: int | None = None, password: str | None = None, directives: Sequence[str] = ()
+) -> Redis:
+    """A server, not yet started, whose data lies in `folder`, with more lines of redis.conf; a free port where none is given."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    password = _kept_secret(folder / "password")
+    password = password or _kept_secret(folder / "password")
+    lines = ("bind 127.0.0.1", f"port {port}", f'dir "{folder}"', f"requirepass {password}", "daemonize no", *directives)
     configuration = write_private(
         folder / "redis.conf",
-        f"{deployed('redis/redis.conf').read_text(encoding='utf-8')}\n"
-        f'bind 127.0.0.1\nport {port}\ndir "{folder}"\nrequirepass {password}\ndaemonize no\n',
+        "\n".join((deployed("redis/redis.conf").read_text(encoding="utf-8"), *lines, "")),
     )
     service = Redis(
         name="Redis",

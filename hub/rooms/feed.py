@@ -292,12 +292,12 @@ class Feed(Generic[Frame]):
     # The connection
 
     async def _one_connection(self) -> None:
-        subscription = Subscription(self._rooms.client, self._received)
+        subscription = self._rooms.subscription(self._received, canary=self._canary)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await subscription.connect()
-                tasks.create_task(subscription.listen(), name="rooms-listener")
-                tasks.create_task(subscription.send(), name="rooms-sender")
+                for name, work in subscription.works():
+                    tasks.create_task(work, name=name)
                 self._tasks = tasks
                 await self._restore(subscription)
                 log.info("live rooms are followed (%d watched)", len(self._watched))
@@ -312,8 +312,8 @@ class Feed(Generic[Frame]):
     async def _restore(self, subscription: Subscription) -> None:
         """Subscribe to everything watched, see a canary come back, read every room again."""
         self._subscription = subscription
-        subscription.request([self._canary, *self._watched])
-        await _within(self._limits.canary_seconds, subscription.confirmed([self._canary, *self._watched]))
+        subscription.request([*self._watched])
+        await _within(self._limits.canary_seconds, subscription.confirmed([*self._watched]))
         await self._echo(subscription)
         await self._check_tops()
 
@@ -323,7 +323,7 @@ class Feed(Generic[Frame]):
             await self._echo(subscription)
 
     async def _echo(self, subscription: Subscription) -> None:
-        await _within(self._limits.canary_seconds, subscription.echo(self._canary))
+        await _within(self._limits.canary_seconds, subscription.echo())
 
     async def _watch_tops(self) -> None:
         while True:

@@ -6,32 +6,26 @@ Delivery: at most once on the live side; whoever sees an offset jump reads the r
 All keys of a hospital share a hash tag, so one call may touch any of its rooms, on a Redis Cluster too.
 """
 
-import asyncio
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError, ResponseError
 
 from hub.errors import Fenced, RoomsUnavailable
 from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
 from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, body_of, message_from
+from hub.rooms.servers import Servers, open_servers, script_text
+from hub.rooms.subscription import Subscription
+from hub.settings import RedisSettings
 from vitals.identifiers import HospitalId
 
 log = logging.getLogger(__name__)
 
 MAX_MESSAGES: Final = 64
 """Messages a call: 500 held Redis for 40 to 55 ms."""
-
-ANSWER_SECONDS: Final = 5
-"""What Redis gets to answer one call."""
 
 
 def state_key(hospital_id: HospitalId) -> str:
@@ -47,35 +41,34 @@ def room_key(address: RoomAddress) -> str:
 class Rooms:
     """The rooms of all hospitals on one Redis. Every method raises RoomsUnavailable while Redis does not answer."""
 
-    def __init__(self, client: "Redis", limits: Limits | None = None) -> None:
-        self._client = client
+    def __init__(self, servers: Servers, limits: Limits | None = None) -> None:
+        self._servers = servers
         self._limits = limits or Limits()
-        self._publish = client.register_script(_script("publish.lua"))
-        self._read = client.register_script(_script("read.lua"))
+        self._publish = servers.script(script_text("publish.lua"))
+        self._read = servers.script(script_text("read.lua"))
 
     @classmethod
-    def connect(cls, redis_url: str, limits: Limits | None = None) -> "Rooms":
-        """Rooms on the Redis at `redis_url`; nothing is sent yet."""
-        retry = Retry(NoBackoff(), 1)  # a pooled connection may have died unseen; more patience is the caller's
-        # No socket_timeout: with it redis-py waits by asyncio.wait_for, which on Python 3.11 may swallow a cancellation.
-        client = Redis.from_url(redis_url, protocol=2, socket_timeout=None, socket_connect_timeout=5, retry=retry)
-        return cls(client, limits)
+    def connect(cls, redis: RedisSettings | str, limits: Limits | None = None) -> "Rooms":
+        """Rooms on the Redis of the settings, or at an address; nothing is sent yet. Raises ConfigurationError."""
+        settings = RedisSettings(url=redis) if isinstance(redis, str) else redis
+        limits = limits or Limits()
+        return cls(open_servers(settings, limits), limits)
 
     @property
     def client(self) -> "Redis":
-        """The connection pool, for this package's other modules."""
-        return self._client
+        """A client for single commands and scripts, each of one hospital's keys; for this package's other modules."""
+        return self._servers.client
+
+    def subscription(self, received: Callable[[str, bytes], None], *, canary: str) -> Subscription:
+        """A new live side, not yet connected."""
+        return Subscription(self._servers, received, canary=canary)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._servers.close()
 
     async def ping(self) -> None:
         """Nothing, when Redis answers."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._client.ping()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
+        await self._servers.ping()
 
     async def publish(self, fence: Fence, publications: Sequence[Publication], *, new_epoch: str) -> StreamTop:
         """Publish at most 64 messages of one hospital, in increasing N, in one script call; where its stream stands after.
@@ -106,7 +99,7 @@ class Rooms:
 
     async def top(self, hospital_id: HospitalId) -> StreamTop | None:
         """Where a hospital's stream stands; None where Redis knows nothing of it."""
-        answer = await self._call(self._read, [state_key(hospital_id)], [0, ""])
+        answer = await self._servers.run(self._read, [state_key(hospital_id)], [0, ""])
         if not answer:
             return None
         return StreamTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2])
@@ -116,7 +109,7 @@ class Rooms:
         tops: dict[RoomAddress, RoomTop | None] = {}
         for hospital_id in {address.hospital_id for address in addresses}:
             group = [address for address in addresses if address.hospital_id == hospital_id]
-            answer = await self._call(
+            answer = await self._servers.run(
                 self._read, [state_key(hospital_id), *map(room_key, group)], [0, "", *[""] * len(group)]
             )
             for place, address in enumerate(group):
@@ -153,7 +146,7 @@ class Rooms:
         self, address: RoomAddress, since: int, limit: int | None = None, *, epoch: str = ""
     ) -> list[Any]:
         count = limit or self._limits.replay_messages
-        answer: list[Any] = await self._call(
+        answer: list[Any] = await self._servers.run(
             self._read, [state_key(address.hospital_id), room_key(address)], [count, epoch, since]
         )
         if not answer:
@@ -180,37 +173,19 @@ class Rooms:
             from_n,
             *messages,
         ]
-        status, record_epoch, epoch, n = await self._call(self._publish, [state_key(hospital_id), *streams], arguments)
+        keys = [state_key(hospital_id), *streams]
+        status, record_epoch, epoch, n = await self._servers.run(self._publish, keys, arguments, acknowledged=True)
         if status == b"ok":
             return StreamTop(record_epoch=record_epoch, epoch=epoch.decode(), n=n)
         if status == b"epoch_used":
             raise ValueError("a stream epoch was offered that is in use; it must be random each time")
         raise Fenced(_FENCED[status].format(hospital_id=hospital_id, given=fence.record_epoch, held=record_epoch))
 
-    async def _call(self, script: AsyncScript, keys: list[str], arguments: Sequence[str | bytes | int]) -> list[Any]:
-        """A script's answer; loads the script again after Redis was restarted."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer: list[Any] = await script(keys=keys, args=list(arguments))
-        except ResponseError as error:
-            raise RoomsUnavailable(f"Redis refused a script of the rooms: {error}") from error
-        except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
-        return answer
-
 
 _FENCED: Final = {
     b"lease_ended": "the lease of {hospital_id} has ended on Redis's clock; take it again before publishing",
     b"older_record_epoch": "the rooms of {hospital_id} are at record epoch {held}; an owner of epoch {given} may not write",
 }
-
-
-def _script(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _unavailable(error: Exception) -> RoomsUnavailable:
-    return RoomsUnavailable(f"Redis does not answer ({type(error).__name__}); rooms stand still until it does")
 
 
 def _check_batch(publications: Sequence[Publication]) -> None:

@@ -1,119 +1,103 @@
-"""One pub/sub connection to Redis, without the client library's silent reconnection: when it ends, it says so.
+"""The live side of all the rooms' Redis servers: one pub/sub line to each master, and a canary through each.
 
-Redis answers SUBSCRIBE and UNSUBSCRIBE of one connection in order, so a channel counts as subscribed when as many
-confirmations came as were asked for.
+Any line's end is the end of the whole, and so is another master or another place of the rooms: whoever follows them makes a new
+one, and reads the Streams again.
 """
 
 import asyncio
-import math
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from hub.errors import RoomsUnavailable
+from hub.rooms.layout import Layout
+from hub.rooms.line import Line
+from hub.rooms.servers import Servers, script_text
 
-CHANNELS_A_COMMAND: Final = 256
+CANARY_KEPT_SECONDS: Final = 60
 
 
 class Subscription:
-    """Passes what is published on its channels to `received(channel, payload)`. Every wait raises RoomsUnavailable at the connection's end."""
+    """Passes what is published on its channels to `received(channel, payload)`. Every wait raises RoomsUnavailable at the end.
 
-    def __init__(self, client: "Redis", received: Callable[[str, bytes], None]) -> None:
-        self._client = client
+    `canary` begins the names of the channels of its own. Call `connect`, then run `works` side by side.
+    """
+
+    def __init__(self, servers: Servers, received: Callable[[str, bytes], None], *, canary: str) -> None:
+        self._servers = servers
         self._received = received
-        pool = client.connection_pool
-        self._connection = pool.connection_class(**pool.connection_kwargs | {"socket_timeout": None})
-        self._commands: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
-        self._due: Counter[str] = Counter()
-        self._confirmed: dict[str, asyncio.Event] = {}
+        self._canary = canary
+        self._script = servers.script(script_text("canary.lua"))
+        self._layout = Layout(shards=())
+        self._lines: list[Line] = []
+        self._canaries: list[str] = []
         self._echoes: dict[bytes, asyncio.Event] = {}
-        self._closed = False
 
     async def connect(self) -> None:
-        try:
-            await self._connection.connect()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise RoomsUnavailable(f"can't connect to Redis ({type(error).__name__})") from error
+        self._layout = layout = await self._servers.refresh()
+        for shard in layout.shards:
+            connection = self._servers.connection(shard.master)
+            self._lines.append(Line(connection, self._take, sharded=self._servers.is_sharded))
+        for line in self._lines:
+            await line.connect()
+        self._canaries = [layout.name_on(shard, self._canary) for shard in layout.shards]
+        self.request(self._canaries)
 
-    async def listen(self) -> None:
-        """Receive until the connection ends, which raises RoomsUnavailable."""
-        try:
-            while True:
-                answer = await self._connection.read_response(timeout=math.inf)
-                self._take(answer)
-        except (RedisError, OSError) as error:
-            raise RoomsUnavailable(f"the connection to Redis was lost ({type(error).__name__})") from error
-
-    async def send(self) -> None:
-        """Send what `request` and `withdraw` ask for, until the connection ends."""
-        try:
-            while True:
-                command, channels = await self._commands.get()
-                await self._connection.send_command(command, *channels, check_health=False)
-        except (RedisError, OSError) as error:
-            raise RoomsUnavailable(f"the connection to Redis was lost ({type(error).__name__})") from error
+    def works(self) -> Sequence[tuple[str, Coroutine[object, object, None]]]:
+        """What must run for as long as it is used, each with its name; each raises RoomsUnavailable when a line ends."""
+        return [
+            (f"rooms-{name}", work)
+            for line in self._lines
+            for name, work in (("listener", line.listen()), ("sender", line.send()))
+        ]
 
     def request(self, channels: Sequence[str]) -> None:
         """Ask for channels; `confirmed` says when they hold."""
-        for channel in channels:
-            self._due[channel] += 1
-            self._confirmed.setdefault(channel, asyncio.Event()).clear()
-        self._command("SUBSCRIBE", channels)
+        for line, names in self._by_line(channels):
+            line.request(names)
 
     def withdraw(self, channels: Sequence[str]) -> None:
         """Ask for no more of channels."""
-        for channel in channels:
-            self._confirmed.pop(channel, asyncio.Event()).set()
-        self._command("UNSUBSCRIBE", channels)
+        for line, names in self._by_line(channels):
+            line.withdraw(names)
 
     async def confirmed(self, channels: Iterable[str]) -> None:
         """Return when Redis has confirmed all these channels."""
-        for channel in channels:
-            if (event := self._confirmed.get(channel)) is not None:
-                await event.wait()
-        if self._closed:
-            raise RoomsUnavailable("the connection to Redis was lost; subscribe again")
+        for line, names in self._by_line([*channels]):
+            await line.confirmed(names)
 
-    async def echo(self, channel: str) -> None:
-        """Publish a canary on `channel` and return when it has come back on this connection."""
-        token = secrets.token_hex(8).encode()
-        event = self._echoes[token] = asyncio.Event()
-        try:
-            await self._client.publish(channel, token)
-            await event.wait()
-        except (RedisError, OSError) as error:
-            raise RoomsUnavailable(f"Redis does not answer ({type(error).__name__})") from error
-        finally:
-            self._echoes.pop(token, None)
+    async def echo(self) -> None:
+        """Return when a canary has come back from every master, and each still is the one that the others name."""
+        if (await self._servers.refresh()).places != self._layout.places:
+            raise RoomsUnavailable("rooms are on another Redis server now; subscribing again")
+        await self.confirmed(self._canaries)
+        for channel in self._canaries:
+            await self._echo(channel)
 
     async def close(self) -> None:
-        """End the connection, and every wait on it."""
-        self._closed = True
-        for event in self._confirmed.values():
+        """End the lines, and every wait on them."""
+        for line in self._lines:
+            await line.close()
+
+    async def _echo(self, channel: str) -> None:
+        token = secrets.token_hex(8)
+        event = self._echoes[token.encode()] = asyncio.Event()
+        try:
+            await self._servers.run(self._script, [channel], [token, CANARY_KEPT_SECONDS * 1000], acknowledged=True)
+            await event.wait()
+        finally:
+            self._echoes.pop(token.encode(), None)
+
+    def _by_line(self, channels: Sequence[str]) -> Iterable[tuple[Line, list[str]]]:
+        places = {shard.master: line for shard, line in zip(self._layout.shards, self._lines, strict=True)}
+        groups: defaultdict[Line, list[str]] = defaultdict(list)
+        for channel in channels:
+            groups[places[self._layout.shard_of(channel).master]].append(channel)
+        return groups.items()
+
+    def _take(self, channel: str, payload: bytes) -> None:
+        if channel not in self._canaries:
+            self._received(channel, payload)
+        elif (event := self._echoes.get(payload)) is not None:
             event.set()
-        await self._connection.disconnect(nowait=True)
-
-    def _command(self, command: str, channels: Sequence[str]) -> None:
-        for start in range(0, len(channels), CHANNELS_A_COMMAND):
-            self._commands.put_nowait((command, [*channels[start : start + CHANNELS_A_COMMAND]]))
-
-    def _take(self, answer: list[bytes]) -> None:
-        kind, channel, payload = answer
-        if kind == b"message":
-            if (event := self._echoes.get(payload)) is not None:
-                event.set()
-                return
-            self._received(channel.decode(), payload)
-        elif kind == b"subscribe":
-            self._confirm(channel.decode())
-
-    def _confirm(self, channel: str) -> None:
-        self._due[channel] -= 1
-        if self._due[channel] <= 0:
-            del self._due[channel]
-            if (event := self._confirmed.get(channel)) is not None:
-                event.set()

@@ -280,7 +280,7 @@ async def test_a_connection_that_passes_nothing_on_is_given_up(rooms: Rooms):
     watcher = await join(following, ROOM)
     subscription = following._subscription
     assert subscription is not None
-    subscription._take = lambda _: None  # deaf from here on
+    subscription._lines[0].take = lambda _: None  # deaf from here on
     await publish(rooms, 1)
     assert await watcher.numbers(1) == [(1, 1)]
     assert following._subscription is not subscription
