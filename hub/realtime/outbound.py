@@ -27,24 +27,24 @@ class Outbound:
         self.frames = 0
         self.writes = 0
         self.coalesced = 0
-        self.now = 0.0
-        self._due: list[Outlet] = []
+        self.due: list[Outlet] = []
 
-    def due(self, outlet: "Outlet") -> None:
-        """Flush `outlet` at the end of this turn of the event loop."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._due.append(outlet)
+    def wake(self) -> None:
+        """Flush, at the end of this turn of the event loop, the outlets that are `due`."""
+        asyncio.get_running_loop().call_soon(self.flush)
 
     def coalesced_more(self, messages: int) -> None:
         """So many messages have been replaced by newer ones before they were sent."""
         self.coalesced += messages
 
-    def _flush(self) -> None:
-        self.now = asyncio.get_running_loop().time()
-        due, self._due = self._due, []
+    def flush(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due, frames = self.due.copy(), 0
+        self.due.clear()
         for outlet in due:
-            outlet.flush()
+            frames += outlet.flush(now)
+        self.frames += frames
+        self.writes += len(due)
 
 
 class Recipient(Protocol):
@@ -71,8 +71,11 @@ class Outlet(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_chunks",
+        "_chunk",
+        "_direct",
+        "_due",
         "_ending",
+        "_more",
         "_outbound",
         "_recipient",
         "_socket",
@@ -84,10 +87,13 @@ class Outlet(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, connections: set[Any], outbound: Outbound) -> None:
         self._transport = transport
         self._outbound = outbound
+        self._due = outbound.due
         self._recipient: Recipient | None = None
-        self._chunks: list[bytes] = []
+        self._chunk: bytes | None = None
+        self._more: list[bytes] | None = None
         self._ending = False
         self._socket = _descriptor(transport)
+        self._direct = _NO_SOCKET
         self.connections = connections
         self.last_sent = asyncio.get_running_loop().time()
 
@@ -116,38 +122,51 @@ class Outlet(asyncio.Protocol):
         """Send `chunk` after all that was pushed before; nothing once the connection is ending."""
         if self._ending:
             return
-        if not self._chunks:
-            self._outbound.due(self)
-        self._chunks.append(chunk)
+        if self._chunk is None:
+            self._chunk = chunk
+            if not self._due:
+                self._outbound.wake()
+            self._due.append(self)
+        elif self._more is None:
+            self._more = [chunk]
+        else:
+            self._more.append(chunk)
 
-    def flush(self) -> None:
-        """Write what waits for this turn's end."""
-        chunks = self._chunks
-        if not chunks or self._transport.is_closing():
-            return
-        outbound = self._outbound
-        outbound.frames += len(chunks)
-        outbound.writes += 1
-        self.last_sent = outbound.now
-        pushed = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self._write(pushed)
-
-    def _write(self, pushed: bytes) -> None:
-        transport = self._transport
-        if self._socket != _NO_SOCKET and not transport.get_write_buffer_size():
+    def flush(self, now: float) -> int:
+        """Write what waits for this turn's end; how many frames that were."""
+        if (pushed := self._chunk) is None:
+            return 0
+        frames = 1
+        if self._more is not None:
+            frames += len(self._more)
+            pushed = b"".join((pushed, *self._more))
+            self._more = None
+        self._chunk = None
+        self.last_sent = now
+        direct = self._direct
+        if direct == _NO_SOCKET and not self._transport.get_write_buffer_size():
+            direct = self._direct = self._socket
+        sent = 0
+        if direct != _NO_SOCKET:
             try:
-                sent = os.write(self._socket, pushed)
-            except OSError:  # the socket is full, or broken, which the transport finds out and tells
-                sent = 0
-            if sent == len(pushed):
-                return
-            pushed = pushed[sent:]
-        transport.write(pushed)
+                sent = os.write(direct, pushed)
+            except OSError:
+                sent = 0  # the socket is full, or broken, which the transport finds out and tells
+        if sent < len(pushed):
+            self._leave(pushed[sent:])
+        return frames
+
+    def _leave(self, rest: bytes) -> None:
+        """Leave `rest`, and what comes until it is taken, to the transport."""
+        self._direct = _NO_SOCKET
+        transport = self._transport
+        if transport.is_closing():
+            return
+        transport.write(rest)
         if (
             transport.get_write_buffer_size() > self._outbound.limits.unsent_bytes
-            and not self._ending
             and self._recipient
+            and not self._ending
         ):
             self._recipient.overflowed()
 
@@ -161,7 +180,7 @@ class Outlet(asyncio.Protocol):
         for chunk in last:
             self.push(chunk)
         self._ending = True
-        self.flush()
+        self.flush(self.last_sent)
         if answered:
             self._transport.close()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
@@ -176,8 +195,8 @@ class Outlet(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ending = True
-        self._socket = _NO_SOCKET  # its number may belong to another client by now
-        self._chunks.clear()
+        self._socket = self._direct = _NO_SOCKET  # its number may belong to another client by now
+        self._chunk = self._more = None
         self.connections.discard(self)
         recipient, self._recipient = self._recipient, None
         if recipient is not None:
