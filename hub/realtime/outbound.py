@@ -170,10 +170,10 @@ class Outlet(asyncio.Protocol):
         ):
             self._recipient.overflowed()
 
-    def finish(self, last: Iterable[bytes], *, answered: bool) -> None:
-        """Send what waits and `last`, and take no more. Closes when that is taken, or, unless `answered`, when the client has closed.
+    def finish(self, last: Iterable[bytes]) -> None:
+        """Send what waits and `last`, and take no more. The connection ends when the client has closed it, and after CLOSE_SECONDS anyway.
 
-        The connection is gone after CLOSE_SECONDS, whatever the client does.
+        What the client still sends meanwhile is read and thrown away: closing on it would reset the connection, and what was sent would be lost.
         """
         if self._ending:
             return
@@ -181,9 +181,17 @@ class Outlet(asyncio.Protocol):
             self.push(chunk)
         self._ending = True
         self.flush(self.last_sent)
-        if answered:
-            self._transport.close()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
+
+    def hang_up(self) -> None:
+        """Say, after `finish`, that nothing more will come."""
+        if self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:
+            self._transport.close()  # TLS, which has no half of a connection
 
     def pause_writing(self) -> None:
         if self._recipient and not self._ending:

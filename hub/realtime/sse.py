@@ -32,7 +32,7 @@ from vitals.rooms import RoomKind, parse_room
 
 log = logging.getLogger(__name__)
 
-HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no", "connection": "close"}
 REMEMBERED_EVENTS: Final = 1024
 RETRY_MILLISECONDS: Final = 3000
 COMMENT: Final = chunk_of(b": \n\n")
@@ -105,7 +105,8 @@ class Stream(LiveClient):
 
     def _finish(self) -> None:
         if self._outlet is not None:
-            self._outlet.finish([LAST_CHUNK], answered=True)
+            self._outlet.finish([LAST_CHUNK])
+            self._outlet.hang_up()
 
     def _push(self, chunk: bytes) -> None:
         if self._early is not None:

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from websockets.http11 import Request
 
 from hub.realtime.inbound import QUIET, Inbound, Message
-from hub.realtime.outbound import Outbound, Outlet, Recipient
+from hub.realtime.outbound import CLOSE_SECONDS, Outbound, Outlet, Recipient
 
 EXTENSION: Final = "bedside.wire"
 GOING_AWAY: Final = 1001
@@ -31,12 +31,13 @@ class Listener(Recipient, Protocol):
 class WebSocketWire(Outlet):
     """A client's WebSocket after the handshake. What it takes to read exists only while the client is in the middle of something."""
 
-    __slots__ = ("_inbound", "_listener", "last_received")
+    __slots__ = ("_inbound", "_listener", "_paused", "last_received")
 
     def __init__(self, transport: asyncio.Transport, connections: set[Any], outbound: Outbound) -> None:
         super().__init__(transport, connections, outbound)
         self._inbound: Inbound | None = None
         self._listener: Listener | None = None
+        self._paused = False
         self.last_received = self.last_sent
 
     def serve(self, listener: Listener) -> None:
@@ -45,20 +46,25 @@ class WebSocketWire(Outlet):
         self.open(listener)
 
     def pause(self) -> None:
-        """Read no more until `resume`: the client is to wait for its answers."""
+        """Read no more until `resume`: what has been received is to be answered first."""
+        self._paused = True
         self._transport.pause_reading()
 
     def resume(self) -> None:
+        """All that was received is answered."""
+        self._paused = False
+        if self._inbound is not None and self._inbound.ended:
+            self._close(self._inbound)
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
     def end(self, code: int, reason: str) -> None:
-        """Close with a code, after all that was pushed."""
+        """Close with a code, after all that was pushed; what the client has asked and not been answered is left."""
         if self._ending:
             return
         inbound = self._reader()
         inbound.close(code, reason)
-        self.finish([inbound.answers()], answered=inbound.ended)
+        self.finish([inbound.answers(), inbound.closing()])
         self.resume()  # for the client's own closing frame
 
     def shutdown(self) -> None:
@@ -69,25 +75,25 @@ class WebSocketWire(Outlet):
         self.last_received = asyncio.get_running_loop().time()
         inbound = self._reader()
         messages = inbound.receive(data)
+        if answers := inbound.answers():
+            self.push(answers)
         if messages and not self._ending and self._listener:
             self._listener.receive(messages)
-        if inbound.ended:
-            self._close(inbound)
-        elif answers := inbound.answers():
-            self.push(answers)
         if inbound.at_rest:
             self._inbound = None
+        elif inbound.ended and self._paused:  # what the client asked before it closed is answered first
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._close, inbound)
+        elif inbound.ended:
+            self._close(inbound)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._inbound = self._listener = None
         super().connection_lost(exc)
 
     def _close(self, inbound: Inbound) -> None:
-        """The client has closed, or broken the protocol: answer it, unless the hub had closed before."""
-        if self._ending:
-            self._transport.close()
-        else:
-            self.finish([inbound.answers()], answered=True)
+        """The client has closed, or broken the protocol: say so, unless the hub had closed before."""
+        self.finish([inbound.closing()])
+        self.hang_up()
 
     def _reader(self) -> Inbound:
         if self._inbound is None:

@@ -1,36 +1,19 @@
 """WebSocket frames that no client library sends: each ends its own connection with the code that RFC 6455 gives it, and nothing else."""
 
 import asyncio
-import contextlib
 import json
 import logging
-import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.realtime.requests import BadRequest, decode_request
+from tests.hub.realtime.raw_frames import CLOSE, FINAL, TEXT, frame, raw_socket
 from tests.hub.realtime.sockets import ask
-from tests.hub.rest.raw_http import request
 from tests.support.hub import WAIT_SECONDS, LiveHub
 from tests.support.waiting import eventually
-
-TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
-FINAL = 0x80
-MASK = b"\x01\x02\x03\x04"
-
-
-def frame(first: int, payload: bytes, *, mask: bool = True, length: int | None = None) -> bytes:
-    """One frame with this first byte (section 5.2); `length` is what it claims."""
-    claimed = len(payload) if length is None else length
-    lengths = bytes((claimed,)) if claimed < 126 else b"\x7f" + struct.pack("!Q", claimed)
-    if not mask:
-        return bytes((first,)) + lengths + payload
-    masked = bytes(byte ^ MASK[place % 4] for place, byte in enumerate(payload))
-    return bytes((first, lengths[0] | 0x80)) + lengths[1:] + MASK + masked
-
 
 PING = b'{"type": "ping"}'
 BAD = {
@@ -55,25 +38,13 @@ def _no_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
 
 
-@contextlib.asynccontextmanager
-async def opened(hub: LiveHub) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A WebSocket after its handshake, as bytes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", hub.settings.port)
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    headers = (f"Authorization: Bearer {hub.token()}", "Connection: Upgrade", "Upgrade: websocket", key)
-    writer.write(request("/realtime/ws", *headers, "Sec-WebSocket-Version: 13"))
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
-    yield reader, writer
-    writer.close()
-
-
-async def ended_with(hub: LiveHub, said: bytes) -> int:
+async def ended_with(hub: LiveHub, said: bytes) -> int | None:
     """The code with which the hub closes after these bytes."""
-    async with asyncio.timeout(WAIT_SECONDS), opened(hub) as (reader, writer):
-        writer.write(said)
-        first, length = await reader.readexactly(2)
-        assert first == FINAL | CLOSE
-        return int.from_bytes((await reader.readexactly(length))[:2])
+    async with asyncio.timeout(WAIT_SECONDS), raw_socket(hub) as socket:
+        await socket.send(said)
+        end = await socket.receive()
+        assert end.opcode == CLOSE
+        return end.code
 
 
 @pytest.mark.usefixtures("_no_trace_in_the_log")
@@ -86,9 +57,9 @@ async def test_a_bad_frame_ends_its_connection_with_its_code(hub: LiveHub):
 
 @pytest.mark.usefixtures("_no_trace_in_the_log")
 async def test_a_client_that_breaks_off_in_a_frame_is_forgotten(hub: LiveHub):
-    async with opened(hub) as (_, writer):
-        writer.write(frame(FINAL | TEXT, PING)[:5])
-        writer.transport.abort()
+    async with raw_socket(hub) as socket:
+        await socket.send(frame(FINAL | TEXT, PING)[:5])
+        socket.writer.transport.abort()
     await eventually(lambda: not len(hub.live.clients))
 
 
