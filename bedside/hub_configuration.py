@@ -16,7 +16,8 @@ from hub.auth.tokens import load_secret
 from hub.errors import ConfigurationError
 from hub.record.engine import Engine
 from hub.registry_file import load_registry
-from hub.settings import HubSettings, Role
+from hub.rooms.connections import DEFAULT_PORT, SENTINEL_PORT, addresses
+from hub.settings import HubSettings, RedisSettings, Role
 
 
 def load_hub(
@@ -63,10 +64,40 @@ def _database(settings: HubSettings) -> Iterator[str]:
 
 
 def _redis(settings: HubSettings) -> Iterator[str]:
+    redis = settings.redis
+    for key, url in (("redis_url", settings.redis_url), ("redis.url", redis.url)):
+        if url is not None and not _is_redis_address(url):
+            yield f"{key}: is no Redis address; write redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS"
+    if sum(map(bool, (redis.url, redis.sentinels, redis.cluster))) > 1:
+        yield "redis: url, sentinels and cluster exclude each other; say one"
     try:
-        parse_url(settings.redis_url)  # type: ignore[no-untyped-call]
+        addresses("redis.sentinels", redis.sentinels, SENTINEL_PORT)
+        addresses("redis.cluster", redis.cluster, DEFAULT_PORT)
+    except ConfigurationError as error:
+        yield str(error)
+    yield from _redis_files(redis, tls=redis.tls or (settings.rooms_redis.url or "").startswith("rediss:"))
+
+
+def _is_redis_address(url: str) -> bool:
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
-        yield "redis_url: is no Redis address; write redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS"
+        return False
+    return True
+
+
+def _redis_files(redis: RedisSettings, *, tls: bool) -> Iterator[str]:
+    if (redis.certificate_file is None) != (redis.key_file is None):
+        lacking = "certificate_file" if redis.certificate_file is None else "key_file"
+        yield f"redis.{lacking}: is missing; certificate_file and key_file go together"
+    if redis.username is not None and redis.password_file is None:
+        yield "redis.password_file: is missing; username and password_file go together"
+    for key in ("ca_file", "certificate_file", "key_file"):
+        if getattr(redis, key) is not None and not tls:
+            yield f"redis.{key}: is for TLS: set redis.tls = true or write rediss://, or leave it out"
+    for key in ("password_file", "sentinel_password_file", "ca_file", "certificate_file", "key_file"):
+        if (path := getattr(redis, key)) is not None:
+            yield from _unreadable(f"redis.{key}", path)
 
 
 def _mqtt(settings: HubSettings) -> Iterator[str]:

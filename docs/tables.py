@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from bedside.annotations import enumeration_in, struct_in
+from bedside.annotations import enumeration_in, holds_list, struct_in
 from bedside.configuration import variable
 from bedside.exits import Exit
 from bedside.main import COMMANDS, parser
@@ -38,6 +38,19 @@ MEANINGS: Final = {
     "host": "The address to listen on; `0.0.0.0` for all.",
     "port": "The port to listen on.",
     "redis_url": "The rooms: `redis://:PASSWORD@HOST:6379/0`, or `rediss://` for TLS.",
+    "redis.url": "The same as `redis_url`, which it overrides; or one of the next two.",
+    "redis.sentinels": "Sentinels, `HOST:PORT` each; more than half of them must name the same master.",
+    "redis.service": "What the Sentinels call it.",
+    "redis.cluster": "Some nodes of a Redis Cluster, `HOST:PORT` each; the others are found.",
+    "redis.username": "The user there (ACL), with `password_file`.",
+    "redis.password_file": "A file that holds the password alone.",
+    "redis.sentinel_password_file": "The Sentinels' own password.",
+    "redis.tls": "Encrypt, and check the servers' certificates and names; `rediss://` says the same.",
+    "redis.ca_file": "Certificates that the servers' must descend from (the system's); only with TLS.",
+    "redis.certificate_file": "The hub's own certificate, where the servers ask for one; with `key_file`.",
+    "redis.key_file": "Its key.",
+    "redis.acknowledged_replicas": "How many replicas must have a publication before it counts; unsaid: 1 on Sentinels and Cluster, 0 on one server. Where fewer are up, all of them.",
+    "redis.payload_keys_file": "Keys that seal what the rooms hold in Redis: `bedside secrets DIR --payload-key` makes one.",
     "mqtt.host": "The broker.",
     "mqtt.port": "8883 is usual with TLS.",
     "mqtt.username": "The hub's user there, to whom the access rules let the hub's topics; goes with `password_file`.",
@@ -70,6 +83,8 @@ MEANINGS: Final = {
     "limits.arrival_seconds": "How long address and headers of a request or handshake may take to arrive.",
     "limits.drain_seconds": "When the hub stops: over how long its clients are asked to reconnect elsewhere, one after the other.",
     "limits.request_seconds": "How long a REST request waits for the record.",
+    "limits.redis_connections": "Connections to each Redis server; who needs one more waits for it,",
+    "limits.redis_wait_seconds": "at most so long.",
     "logging.level": "From which level the hub writes lines.",
     "logging.loggers": 'A level for a package or module alone: `"hub.rooms" = "DEBUG"`; as a variable `BEDSIDE_LOGGING__LOGGERS__HUB__ROOMS=DEBUG`.',
 }
@@ -238,6 +253,8 @@ def _form(annotation: object) -> str:
     if (choices := enumeration_in(annotation)) is not None:
         words = ", ".join(f"`{choice.value}`" for choice in choices)
         return f"a table of {words}" if "dict" in str(annotation) else words
+    if holds_list(annotation):
+        return "a list of text"
     names = {"bool": "true or false", "int": "whole number", "float": "number", "Path": "path", "str": "text"}
     return next(said for name, said in names.items() if name in str(annotation)) + _bounds(annotation)
 
@@ -255,7 +272,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "must be said"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    if value is None or value == {}:
+    if value in (None, {}, ()):
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

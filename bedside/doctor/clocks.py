@@ -21,6 +21,7 @@ from bedside.doctor.running import ASK_SECONDS, at_once
 from bedside.doctor.subject import Subject
 from bedside.exits import Exit
 from bedside.hub_client import HubUnreachable, get
+from hub.errors import HubError
 from hub.settings import HubSettings
 
 FAR_SECONDS: Final = 5.0
@@ -88,7 +89,7 @@ def _database(settings: HubSettings) -> float | None:
 
 
 def _redis(settings: HubSettings) -> float | None:
-    with contextlib.suppress(RedisError, OSError), redis.connect(settings) as client:
+    with contextlib.suppress(RedisError, OSError, HubError), redis.connect(settings) as client:
         client.ping()  # connects, which is not to be counted
 
         def asked() -> float:

@@ -70,8 +70,15 @@ class Hub:
         if self.loaded is None:
             return
         settings = self.loaded.settings
-        yield from filter(None, (settings.auth.secret_file, settings.mqtt.password_file))
-        for key, address in (("database_url", settings.database_url), ("redis_url", settings.redis_url)):
+        redis = settings.redis
+        files = (redis.password_file, redis.sentinel_password_file, redis.key_file, redis.payload_keys_file)
+        yield from filter(None, (settings.auth.secret_file, settings.mqtt.password_file, *files))
+        addresses = {
+            "database_url": settings.database_url,
+            "redis_url": settings.redis_url,
+            "redis.url": redis.url or "",
+        }
+        for key, address in addresses.items():
             if self.loaded.origins.get(key) == str(self._file) and _has_password(address):
                 yield self._file
 

@@ -1,6 +1,8 @@
 """Looks at the rooms' Redis: does it answer, will it keep what it is given, has it room."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from redis import Redis
@@ -12,7 +14,10 @@ from bedside.doctor.findings import Finding, failed, ok, together, warning
 from bedside.doctor.running import ASK_SECONDS
 from bedside.doctor.subject import Subject
 from bedside.exits import Exit
-from hub.settings import HubSettings
+from hub.errors import ConfigurationError, RoomsUnavailable
+from hub.rooms.connections import secret_in
+from hub.rooms.servers import layout_of
+from hub.settings import HubSettings, RedisSettings
 
 OLDEST: Final = (7, 0)
 FULL: Final = 0.8
@@ -21,17 +26,52 @@ Info = Mapping[str, Any]
 
 
 def connect(settings: HubSettings) -> "Redis":
-    """A client that asks once and gives the server ASK_SECONDS. The caller closes it."""
-    return Redis.from_url(
-        settings.redis_url,
-        socket_connect_timeout=ASK_SECONDS,
-        socket_timeout=ASK_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    """A client of the (first) master that asks once and gives it ASK_SECONDS. The caller closes it. Raises HubError."""
+    return _clients(settings)[0]
 
 
 def look(settings: HubSettings, subject: Subject) -> Finding:
-    client = connect(settings)
+    try:
+        clients = _clients(settings)
+    except ConfigurationError as error:
+        return failed(str(error), "see docs/reference/configuration.md", Exit.CONFIGURATION)
+    except RoomsUnavailable as error:
+        return failed(str(error), subject.see("redis", "redis-server"), Exit.UNREACHABLE)
+    return together([_look_at(client, subject) for client in clients])
+
+
+def _clients(settings: HubSettings) -> list["Redis"]:
+    """One for the server that is named, or for each master that Sentinels or Cluster name."""
+    redis = settings.rooms_redis
+    options: dict[str, Any] = {
+        "socket_connect_timeout": ASK_SECONDS,
+        "socket_timeout": ASK_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        **_credentials(redis),
+    }
+    if redis.url is not None:
+        files = _tls_files(redis) if redis.url.startswith("rediss:") else {}
+        return [Redis.from_url(redis.url, **options, **files)]
+    options |= {"ssl": redis.tls, **_tls_files(redis)}
+    layout = asyncio.run(layout_of(redis, settings.limits))
+    return [Redis(host=shard.master.host, port=shard.master.port, **options) for shard in layout.shards]
+
+
+def _credentials(redis: RedisSettings) -> dict[str, Any]:
+    password = secret_in("redis.password_file", redis.password_file) if redis.password_file else None
+    return {name: value for name, value in (("username", redis.username), ("password", password)) if value is not None}
+
+
+def _tls_files(redis: RedisSettings) -> dict[str, Any]:
+    files: dict[str, Path | None] = {
+        "ssl_ca_certs": redis.ca_file,
+        "ssl_certfile": redis.certificate_file,
+        "ssl_keyfile": redis.key_file,
+    }
+    return {name: str(path) for name, path in files.items() if path is not None}
+
+
+def _look_at(client: "Redis", subject: Subject) -> Finding:
     where = _where(client)
     try:
         with client:

@@ -28,7 +28,14 @@ def redis(
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     password = password or _kept_secret(folder / "password")
-    lines = ("bind 127.0.0.1", f"port {port}", f'dir "{folder}"', f"requirepass {password}", "daemonize no", *directives)
+    lines = (
+        "bind 127.0.0.1",
+        f"port {port}",
+        f'dir "{folder}"',
+        f"requirepass {password}",
+        "daemonize no",
+        *directives,
+    )
     configuration = write_private(
         folder / "redis.conf",
         "\n".join((deployed("redis/redis.conf").read_text(encoding="utf-8"), *lines, "")),

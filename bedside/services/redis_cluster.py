@@ -69,7 +69,7 @@ class RedisCluster:
         """A command's plain answer."""
         with Client(port=node.port, password=PASSWORD, protocol=2) as client:
             client.response_callbacks.clear()
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)
 
     def _knows_all(self, node: Redis) -> bool:
         known = _text(self.ask(node, "CLUSTER NODES")).splitlines()

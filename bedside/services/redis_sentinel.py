@@ -1,6 +1,7 @@
 """A Redis master with a replica on loopback, and three Sentinels that watch them."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,13 @@ class RedisSentinels:
         return tuple(f"127.0.0.1:{port}" for port in self.ports)
 
     def start(self) -> None:
-        """Start all, and return when every Sentinel knows the others and the replica. Raises ServiceFailed."""
-        for service in (*self.servers, *self.sentinels):
-            service.start()
-        deadline = time.monotonic() + FORM_SECONDS
-        while not all(map(self._knows_all, self.ports)):
-            if time.monotonic() > deadline:
-                raise ServiceFailed(f"the Sentinels did not find each other within {FORM_SECONDS:.0f} s")
-            time.sleep(_POLL_SECONDS)
+        """Start all, and return when the replica follows its master, and every Sentinel knows all that. Raises ServiceFailed."""
+        for server in self.servers:
+            server.start()
+        _until(self._is_followed)  # else a Sentinel looks too early, and again only ten seconds later
+        for sentinel in self.sentinels:
+            sentinel.start()
+        _until(lambda: all(map(self._knows_all, self.ports)))
 
     def stop(self) -> None:
         everything = (*self.servers, *self.sentinels)
@@ -51,26 +51,43 @@ class RedisSentinels:
         _, port = self._ask(self.ports[0], "SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
         return next(server for server in self.servers if server.port == int(port))
 
+    def _is_followed(self) -> bool:
+        with Client(port=self.servers[1].port, password=PASSWORD) as client:
+            state = client.info("replication")["master_link_status"]
+        return bool(state == "up")
+
     def _knows_all(self, port: int) -> bool:
         answer = self._ask(port, "SENTINEL MASTER", SERVICE)
         facts = dict(zip(answer[::2], answer[1::2], strict=True))
-        others, replicas = int(facts[b"num-other-sentinels"]), int(facts[b"num-slaves"])
-        return (others, replicas, facts[b"flags"]) == (_SENTINELS - 1, 1, b"master")
+        known = (int(facts[b"num-other-sentinels"]), facts[b"flags"])
+        replicas = self._ask(port, "SENTINEL REPLICAS", SERVICE)
+        return known == (_SENTINELS - 1, b"master") and [
+            replica[replica.index(b"master-link-status") + 1] for replica in replicas
+        ] == [b"ok"]
 
     def _ask(self, port: int, *command: str) -> Any:  # noqa: ANN401 - what Redis says
         with Client(port=port, protocol=2) as client:
             client.response_callbacks.clear()
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + FORM_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"the Sentinels did not find each other within {FORM_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
 
 
 def redis_sentinels(folder: Path, *, down_after_milliseconds: int = 1000) -> RedisSentinels:
     """Not yet started."""
-    authority = f"masterauth {PASSWORD}"
-    master = redis(folder / "first", password=PASSWORD, directives=(authority,))
-    following = (authority, f"replicaof 127.0.0.1 {master.port}", "repl-diskless-sync-delay 0")
-    replica = redis(folder / "second", password=PASSWORD, directives=following)
+    both = (f"masterauth {PASSWORD}", "repl-diskless-sync-delay 0")
+    master = redis(folder / "first", password=PASSWORD, directives=both)
+    replica = redis(folder / "second", password=PASSWORD, directives=(*both, f"replicaof 127.0.0.1 {master.port}"))
     ports = tuple(free_port() for _ in range(_SENTINELS))
-    sentinels = tuple(_sentinel(folder / f"sentinel-{port}", port, master.port, down_after_milliseconds) for port in ports)
+    sentinels = tuple(
+        _sentinel(folder / f"sentinel-{port}", port, master.port, down_after_milliseconds) for port in ports
+    )
     return RedisSentinels(servers=(master, replica), sentinels=sentinels, ports=ports)
 
 

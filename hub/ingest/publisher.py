@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from hub.errors import Fenced, RecordUnavailable, RoomsUnavailable
-from hub.publication import Fence, Publication
+from hub.publication import Fence, Publication, StreamTop
 from hub.record import publications
 from hub.record.engine import Engine
 from hub.record.ownership import standing
@@ -126,10 +126,7 @@ class Publisher:
         self._whole = True  # what is committed from here on is kept; all before it is in the rows that are read below
         fence = self._fence()
         n, through = await standing(self._engine, self._hospital_id)
-        top = await self._rooms.top(self._hospital_id)
-        if top is None or top.record_epoch < fence.record_epoch:  # delivery rule 22
-            log.info("the rooms of %s begin a new stream epoch at N=%d", self._hospital_id, through)
-            top = await self._rooms.begin_epoch(self._hospital_id, fence, new_epoch=self._new_epoch(), from_n=through)
+        top = await self._standing(fence, through)
         if top.record_epoch > fence.record_epoch:
             raise Fenced(f"the rooms of {self._hospital_id} belong to a newer record epoch")
         if top.n > n:
@@ -137,6 +134,17 @@ class Publisher:
             raise RoomsUnavailable("the rooms are ahead of the record")
         self.through = top.n
         await self._catch_up(top.n, n, fence)
+
+    async def _standing(self, fence: Fence, through: int) -> StreamTop:
+        """Where the rooms stand, as their replicas have it too: what a deposed master alone has is not believed."""
+        top = await self._rooms.top(self._hospital_id)
+        if top is not None and top.record_epoch > fence.record_epoch:
+            return top
+        if top is None or top.record_epoch < fence.record_epoch:  # delivery rule 22
+            log.info("the rooms of %s begin a new stream epoch at N=%d", self._hospital_id, through)
+            top = None
+        from_n = through if top is None else top.n
+        return await self._rooms.begin_epoch(self._hospital_id, fence, new_epoch=self._new_epoch(), from_n=from_n)
 
     async def _catch_up(self, done: int, n: int, fence: Fence) -> None:
         coalesced = n - done > COALESCE_ABOVE

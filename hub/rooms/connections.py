@@ -144,7 +144,7 @@ def _tls(settings: RedisSettings, *, given: object = None) -> dict[str, Any]:
 
 def _address(key: str, name: str, port: int) -> Address:
     host, _, last = name.rpartition(":")
-    if not host or name.endswith("]"):
+    if ":" not in name or name.endswith("]"):
         host, last = name, str(port)
     if not host.strip("[]") or not last.isdecimal() or not 0 < int(last) <= 65535:
         raise ConfigurationError(f"{key}: {name!r} is no HOST:PORT")

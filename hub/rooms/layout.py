@@ -109,7 +109,7 @@ class Sentinels:
             return f"{sentinel}: {reason(error)}"
         if not master:
             return f"{sentinel} doesn't know it"
-        able = sum(not any(word in _flags(replica) for word in _GONE) for replica in replicas)
+        able = sum(map(_acknowledges, replicas))
         return Shard(master=Address(_text(master[0]), int(master[1])), replicas=able)
 
 
@@ -173,10 +173,11 @@ async def _asked(connections: Connections, server: Address, *commands: tuple[str
         await connection.disconnect(nowait=True)
 
 
-def _flags(replica: Sequence[bytes]) -> str:
-    """Of `SENTINEL REPLICAS`: names and values in turn."""
-    fields = dict(zip(replica[::2], replica[1::2], strict=True))
-    return _text(fields.get(b"flags", b""))
+def _acknowledges(replica: Sequence[bytes]) -> bool:
+    """Whether a replica is up and follows its master: of `SENTINEL REPLICAS`, names and values in turn."""
+    facts = dict(zip(replica[::2], replica[1::2], strict=True))
+    flags = _text(facts.get(b"flags", b""))
+    return facts.get(b"master-link-status") == b"ok" and not any(word in flags for word in _GONE)
 
 
 def _text(value: bytes | str) -> str:

@@ -38,6 +38,7 @@ ANSWER_SECONDS: Final = 5
 """What Redis gets to answer one call."""
 REPLICA_SECONDS: Final = 1.0
 """What replicas get to acknowledge a write."""
+ASK_AGAIN_SECONDS: Final = 1.0
 REDIRECTIONS: Final = 3
 
 Argument = str | bytes | int
@@ -63,6 +64,7 @@ class Servers:
         self._layout: Layout | None = None
         self._clients: dict[Address, Redis] = {}
         self._finding = asyncio.Lock()
+        self._asked_at = 0.0
         one = finder.address if isinstance(finder, OneServer) else None
         self.client: Redis = self._client(one) if one else Routed(self, connections.client(connections.address))
 
@@ -76,7 +78,7 @@ class Servers:
         """A script's answer. All keys are of one hash slot. `acknowledged`: only when the replicas have what it wrote."""
 
         async def ask(client: "Redis", shard: Shard) -> Any:  # noqa: ANN401
-            if acknowledged and self._owed(shard):
+            if acknowledged and (self._owed(shard) or await self._owed_by_now(keys[0])):
                 return await self._written(client, script, keys, arguments)
             return await _evaluated(client, script, keys, arguments)
 
@@ -105,6 +107,7 @@ class Servers:
         async with self._finding:
             if self._layout is not before and self._layout is not None:
                 return self._layout  # found while we waited
+            self._asked_at = asyncio.get_running_loop().time()
             try:
                 found = await self._finder.find(first)
             except RoomsUnavailable:
@@ -161,6 +164,12 @@ class Servers:
             raise RoomsUnavailable("no replica of Redis has what was published; it does not count until one has")
         return answer
 
+    async def _owed_by_now(self, key: str) -> int:
+        """What a master that had no replica owes: one that comes back is asked for within a second."""
+        if not self._replicas or asyncio.get_running_loop().time() < self._asked_at + ASK_AGAIN_SECONDS:
+            return 0
+        return self._owed((await self.refresh()).shard_of(key))
+
     def _owed(self, shard: Shard) -> int:
         return self._replicas if shard.replicas is None else min(self._replicas, shard.replicas)
 
@@ -213,3 +222,12 @@ def open_servers(settings: RedisSettings, limits: Limits) -> Servers:
     asked = settings.acknowledged_replicas
     replicas = (0 if isinstance(finder, OneServer) else 1) if asked is None else asked
     return Servers(data, finder, replicas=replicas, sharded=bool(settings.cluster))
+
+
+async def layout_of(settings: RedisSettings, limits: Limits) -> Layout:
+    """Who holds what now. Raises ConfigurationError and RoomsUnavailable."""
+    servers = open_servers(settings, limits)
+    try:
+        return await servers.refresh()
+    finally:
+        await servers.close()
