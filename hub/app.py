@@ -16,6 +16,7 @@ import hub.rest.devices
 import hub.rest.health
 import hub.rest.intake
 import hub.rest.operations
+import hub.rest.presence
 import hub.rest.realtime
 from hub.auth.gate import Gate
 from hub.auth.tokens import TokenVerifier, load_secret
@@ -24,6 +25,7 @@ from hub.realtime.clients import Clients
 from hub.realtime.events import RealtimeEvents
 from hub.realtime.frames import Frame
 from hub.realtime.live import Live
+from hub.realtime.shared import open_shared
 from hub.rest import problems
 from hub.rest.components import Components
 from hub.rooms.feed import Feed
@@ -62,6 +64,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
                 tasks = [
                     vital(live.feed.run(), name="live-feed"),
                     vital(live.clients.run(), name="clients-watch"),
+                    *(vital(work, name=name) for name, work in live.shared.tasks().items()),
                 ]
                 try:
                     yield
@@ -69,6 +72,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
                     for task in tasks:
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
+                    await live.shared.farewell()
         except HubError as error:
             app.state.failure = error
             raise
@@ -81,6 +85,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
     for module in (
         hub.realtime.routes,
         hub.rest.realtime,
+        hub.rest.presence,
         hub.rest.devices,
         hub.rest.operations,
         hub.rest.beds,
@@ -92,13 +97,16 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
 
 
 def _live(settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, components: Components) -> Live:
-    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=Frame, node=secrets.token_hex(8), random=SystemRandom())
+    node = secrets.token_hex(8)
+    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=Frame, node=node, random=SystemRandom())
+    clients = Clients(settings.limits, now=utc_now)
     return Live(
         verifier=verifier,
         gate=Gate(components.registry),
         rooms=rooms,
         feed=feed,
-        clients=Clients(settings.limits, now=utc_now),
+        clients=clients,
+        shared=open_shared(rooms, clients, settings.limits, node=node, random=SystemRandom()),
         limits=settings.limits,
         query_tokens=settings.query_tokens,
         now=utc_now,

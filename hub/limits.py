@@ -6,19 +6,23 @@ import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes in bytes, durations in seconds.
 
-    A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections (on one node),
+    A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections of a user (over all nodes),
     `unsent_bytes` waiting for it before it is closed as too slow, `behind_bytes` from which on its numerics are coalesced, `message_errors` bad messages in a row before it is closed,
+    `user_messages_a_second` with bursts of `user_message_burst` over all of a user's connections, and `rate_errors` messages beyond
+    (less those within) before the connection that sends them is closed,
     `head_bytes` address and headers of a request, `request_bytes` a REST body, `token_bytes` a credential.
     A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer.
     Life: a server ping every `ping_seconds`, the end after `silence_seconds` without a sign of life, an SSE comment every
     `comment_seconds`, a look at every watched room's top every `top_check_seconds`, a canary through Redis every
     `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
-    that differ. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
+    that differ. Presence lasts `presence_lease_seconds` and is renewed every `presence_refresh_seconds`; a node that has not been
+    heard of for `node_lease_seconds` counts as gone. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
     or a handshake's address and headers may take to arrive. Clients of a node that stops are asked to leave within `drain_seconds`.
     Redis: at most `redis_connections` to each server, for which callers wait their turn, `redis_wait_seconds` at most.
     """
@@ -29,6 +33,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unsent_bytes: Count = 1024 * 1024
     behind_bytes: Count = 256 * 1024
     message_errors: Count = 100
+    user_messages_a_second: Rate = 20
+    user_message_burst: Count = 40
+    rate_errors: Count = 100
     head_bytes: Count = 32 * 1024
     request_bytes: Count = 256 * 1024
     token_bytes: Count = 8 * 1024
@@ -42,6 +49,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     canary_seconds: Seconds = 5
     retry_seconds: Seconds = 1
     lease_margin_seconds: Seconds = 0.5
+    presence_lease_seconds: Seconds = 60
+    presence_refresh_seconds: Seconds = 25
+    node_lease_seconds: Seconds = 6
     request_seconds: Seconds = 10
     arrival_seconds: Seconds = 20
     drain_seconds: Seconds = 3

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum, unique
@@ -12,9 +11,11 @@ from typing import Final
 
 from hub.auth.tokens import Claims
 from hub.limits import Limits
+from hub.realtime.attendance import Attendance
 from hub.realtime.frames import Frame
 from hub.realtime.outbound import Outbound
 from hub.rooms.messages import Gap, Position, RoomAddress
+from hub.rooms.presence import Activity
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,15 @@ class Client(ABC):
         self.client_id = client_id
         self.claims = claims
         self.rooms: dict[str, RoomAddress] = {}
+        self.activity = Activity.ACTIVE
+
+    @property
+    def user(self) -> str:
+        return self.claims.sub
+
+    def is_present_in(self, room: str) -> bool:
+        """Whether others in `room`, one of its rooms, see its user there."""
+        return True
 
     @abstractmethod
     def deliver(self, frame: Frame) -> None:
@@ -77,7 +87,7 @@ class Clients:
         self._limits = limits
         self._now = now
         self._clients: dict[Client, None] = {}
-        self._users: Counter[str] = Counter()
+        self.attendance = Attendance()
         self._draining = False
         self.outbound = Outbound(limits)
 
@@ -86,11 +96,11 @@ class Clients:
 
     def enter(self, client: Client) -> bool:
         """Count a client in; False where its user has too many connections or the node is draining."""
-        user = client.claims.sub
-        if self._draining or self._users[user] >= self._limits.user_connections:
+        if self._draining or self.attendance.connections(client.user) >= self._limits.user_connections:
             return False
-        self._users[user] += 1
         self._clients[client] = None
+        self.attendance.enter(client)
+        self.attendance.look(client)
         return True
 
     @property
@@ -108,10 +118,7 @@ class Clients:
     def leave(self, client: Client) -> None:
         if client in self._clients:
             del self._clients[client]
-            user = client.claims.sub
-            self._users[user] -= 1
-            if not self._users[user]:
-                del self._users[user]
+            self.attendance.leave(client)
 
     async def run(self) -> None:
         """Watch over all clients, until cancelled."""
@@ -125,6 +132,7 @@ class Clients:
                     client.end(Close.TOKEN_EXPIRED, "the token has expired")
                 else:
                     client.tick(now)
+                    self.attendance.glance(client)  # whatever else has opened or closed a room
                 if not place % TICKED_AT_ONCE:
                     await asyncio.sleep(0)
 
@@ -145,14 +153,3 @@ class Clients:
             client.end(Close.DRAINING, "draining; reconnect elsewhere")
             if not hurried():
                 await asyncio.sleep(random.uniform(0, 2 * pause))
-
-    def statistics(self) -> dict[str, object]:
-        """The guide's figures, for this node."""
-        rooms = Counter(room for client in self._clients for room in client.rooms)
-        return {
-            "total_connections": len(self._clients),
-            "unique_users": len(self._users),
-            "active_rooms": len(rooms),
-            "connections_by_room": dict(rooms),
-            "connections_by_user": dict(self._users),
-        }

@@ -17,6 +17,7 @@ from hub.errors import NotFound, RoomsUnavailable
 from hub.limits import Limits
 from hub.realtime.clients import Client, Clients
 from hub.realtime.frames import Frame
+from hub.realtime.shared import Shared
 from hub.rooms.feed import Announce, Feed
 from hub.rooms.messages import RoomAddress, rfc3339
 from hub.rooms.rooms import Rooms
@@ -42,6 +43,7 @@ class Live:
     rooms: Rooms
     feed: Feed[Frame]
     clients: Clients
+    shared: Shared
     limits: Limits
     query_tokens: bool
     now: Callable[[], datetime]

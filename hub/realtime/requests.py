@@ -9,6 +9,7 @@ import msgspec
 
 from hub.errors import HubError
 from hub.rooms.messages import Position
+from hub.rooms.presence import Activity
 
 
 @unique
@@ -46,12 +47,15 @@ class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """`room`, or several `rooms`, each a name or an object with its own `since` and `max_rate`; for the rest the message's `max_rate` counts."""
+    """`room`, or several `rooms`, each a name or an object with its own `since` and `max_rate`; for the rest the message's `max_rate` counts. With
+    `presence`, who is there is told too.
+    """
 
     room: str | None = None
     rooms: list[RoomRequest | str] | None = None
     since: Position | None = None
     max_rate: MaxRate | None = None
+    presence: bool = False
     id: int | None = None
 
     def wanted(self) -> list[RoomRequest]:
@@ -78,11 +82,61 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
-ClientRequest: TypeAlias = Subscribe | Unsubscribe | Ping | Pong
+class PresenceQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    room: str
+    id: int | None = None
+
+
+class ActivityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How active the user is on this connection."""
+
+    status: Activity
+    id: int | None = None
+
+
+ClientRequest: TypeAlias = Subscribe | Unsubscribe | Ping | Pong | PresenceQuestion | ActivityReport
 
 TYPES: Final[Mapping[str, type[ClientRequest]]] = MappingProxyType(
-    {"subscribe": Subscribe, "unsubscribe": Unsubscribe, "ping": Ping, "pong": Pong}
+    {
+        "subscribe": Subscribe,
+        "unsubscribe": Unsubscribe,
+        "ping": Ping,
+        "pong": Pong,
+        "presence": PresenceQuestion,
+        "activity": ActivityReport,
+    }
 )
+
+
+NEVER_LIMITED: Final = frozenset({"acknowledge", "pause"})
+"""Types that pass whatever the rate: a person at an alarm must not wait."""
+
+
+class _Outline(msgspec.Struct, frozen=True, kw_only=True):
+    type: object = None
+    id: object = None
+
+
+_outline: Final = msgspec.json.Decoder(_Outline).decode
+
+
+def is_limited(text: object) -> bool:
+    """Whether a message is held to its user's rate; one that can't be read is."""
+    return _outline_of(text).type not in NEVER_LIMITED
+
+
+def id_of(text: object) -> int | None:
+    """A message's `id`, where it can be read."""
+    request_id = _outline_of(text).id
+    return request_id if type(request_id) is int else None
+
+
+def _outline_of(text: object) -> _Outline:
+    try:
+        outline = _outline(text) if isinstance(text, str) else _Outline()
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _Outline()
+    return outline if isinstance(outline.type, str) else _Outline(id=outline.id)
 
 
 def decode_request(text: str | bytes) -> ClientRequest:

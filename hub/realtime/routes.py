@@ -66,14 +66,15 @@ async def _stream(request: Request, subject: str, *identifiers: str) -> Response
     live = live_of(request)
     claims = live.authenticate(request)
     addresses = await live.admit(claims, endpoint_rooms(subject, *identifiers))
-    return _opened(live, request, Stream(live, claims, addresses))
+    return await _opened(live, request, Stream(live, claims, addresses))
 
 
-def _opened(live: Live, request: Request, stream: Stream) -> Response:
+async def _opened(live: Live, request: Request, stream: Stream) -> Response:
     if live.clients.draining:
         raise Unavailable("this node is stopping; reconnect")
-    if not live.clients.enter(stream):
-        raise TooMany(f"at most {live.limits.user_connections} connections a user; close one, or try again later")
+    async with live.shared.admission.place(stream.user) as allowed:
+        if not (allowed and live.clients.enter(stream)):
+            raise TooMany(f"at most {live.limits.user_connections} connections a user; close one, or try again later")
     cursor = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
     return EventStream(live, stream, cursor)
 
@@ -103,7 +104,7 @@ async def events(request: Request) -> Response:
     claims = live.authenticate(request)
     addresses = await global_rooms(request.app.state.components.registry, claims)
     exact = frozenset(address.room for address in addresses if not address.room.startswith(("patient:", "device:")))
-    return _opened(live, request, Stream(live, claims, addresses, exact=exact))
+    return await _opened(live, request, Stream(live, claims, addresses, exact=exact))
 
 
 async def global_rooms(registry: Registry, claims: Claims) -> tuple[RoomAddress, ...]:

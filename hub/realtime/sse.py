@@ -74,6 +74,10 @@ class Stream(LiveClient):
         elif not outlet.ended:
             self.work(self.follow(cursor), name="sse-follow")
 
+    def is_present_in(self, room: str) -> bool:
+        """The global stream hears patients and devices from afar: its user is not at each of them."""
+        return room in self._exact
+
     def pass_on(self, frame: Frame, skipped: int) -> None:
         message = frame.message
         if message.room in self._exact:

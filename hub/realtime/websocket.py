@@ -7,7 +7,7 @@ closed, and recovers from the history.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.websockets import WebSocket
@@ -21,21 +21,27 @@ from hub.realtime.clients import Close
 from hub.realtime.frames import Frame, json_frame, message_json, text_frame
 from hub.realtime.inbound import Message
 from hub.realtime.live import Live
+from hub.realtime.presence import shown
 from hub.realtime.recipient import LiveClient
 from hub.realtime.requests import (
+    ActivityReport,
     BadRequest,
     ClientRequest,
     Code,
     Ping,
     Pong,
+    PresenceQuestion,
     RoomRequest,
     Subscribe,
     Unsubscribe,
     decode_request,
+    id_of,
+    is_limited,
 )
 from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
 from hub.rooms.feed import Joined
 from hub.rooms.messages import Gap, Position, RoomAddress
+from hub.rooms.presence import Activity
 from vitals.errors import InvalidRoom
 from vitals.rooms import parse_room
 
@@ -55,7 +61,7 @@ class Socket(LiveClient):
         super().__init__(live, claims)
         self._wire = self._outlet = wire
         self._pinged = wire.last_received
-        self._errors = 0
+        self._errors = self._over = 0
         self._asked: list[Message] = []
         self._answering = False
 
@@ -95,6 +101,7 @@ class Socket(LiveClient):
     def serve(self, addresses: Sequence[RoomAddress]) -> None:
         """Subscribe to `addresses`, and answer requests until the connection ends."""
         self.rooms.update({address.room: address for address in addresses})
+        self._live.clients.attendance.look(self)
         if addresses:
             self.work(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
         self._wire.serve(self)
@@ -116,6 +123,11 @@ class Socket(LiveClient):
         self._wire.resume()
 
     async def _receive(self, text: Message) -> None:
+        wait = await self._live.shared.rates.wait_seconds(self.user)
+        if wait > 0 and is_limited(text):
+            self._slow_down(wait, id_of(text))
+            return
+        self._over = max(0, self._over - 1)
         try:
             if text is None:
                 raise BadRequest(Code.BAD_MESSAGE, "send text frames, not binary ones")  # noqa: TRY301
@@ -127,6 +139,14 @@ class Socket(LiveClient):
         else:
             self._errors = 0
 
+    def _slow_down(self, wait_seconds: float, request_id: int | None) -> None:
+        """A message beyond the user's rate: an error, and the end where they go on."""
+        message = f"too many messages of this user; wait {wait_seconds:.2f} s"
+        self.send(_with_id({"type": "error", "code": Code.RATE_LIMITED, "message": message}, request_id))
+        self._over += 1
+        if self._over >= self._live.limits.rate_errors:
+            self.end(Close.TOO_MANY_ERRORS, "too many messages of this user")
+
     def _refuse(self, error: BadRequest, **about: object) -> None:
         self.send(_with_id({"type": "error", "code": error.code, "message": str(error), **about}, error.request_id))
         self._errors += 1
@@ -137,12 +157,43 @@ class Socket(LiveClient):
         match request:
             case Unsubscribe():
                 self._unsubscribe(request)
+                self._live.clients.attendance.look(self)
             case Subscribe():
                 await self._subscribe(request)
+                self._live.clients.attendance.look(self)
+                if request.presence:
+                    self._watch_presence(request)
             case Ping():
                 self.send(_with_id({"type": "pong", **self._live.condition()}, request.id))
             case Pong():
                 pass
+            case PresenceQuestion():
+                await self._tell_presence(request)
+            case ActivityReport():
+                self._live.shared.presence.become(self, request.status)
+
+    # Presence
+
+    def present(self, address: RoomAddress, users: Mapping[str, Activity]) -> None:
+        self.send(_present(address, users))
+
+    def presence_changed(self, address: RoomAddress, user: str, status: Activity | None) -> None:
+        self.send({"type": "presence_change", "room": address.room, "user": user, "status": status or "left"})
+
+    def _watch_presence(self, request: Subscribe) -> None:
+        for room in request.wanted():
+            if (address := self.rooms.get(str(parse_room(room.room)))) is not None:
+                self._live.shared.presence.watch(address, self)
+
+    async def _tell_presence(self, question: PresenceQuestion) -> None:
+        asked = RoomRequest(room=question.room)
+        if (address := await self._permitted(asked, question.id)) is None:
+            return
+        try:
+            found = await self._live.shared.presence.read(address)
+        except Unavailable as error:
+            raise BadRequest(Code.UNAVAILABLE, str(error), question.id) from error
+        self.send(_with_id(_present(address, found.users), question.id))
 
     # Subscriptions
 
@@ -246,6 +297,10 @@ def _subscribed(address: RoomAddress, position: Position, n: int) -> Answer:
     }
 
 
+def _present(address: RoomAddress, users: Mapping[str, Activity]) -> Answer:
+    return {"type": "presence", "room": address.room, "users": shown(users)}
+
+
 def _missing(gap: Gap, since: Position | None) -> Answer:
     """The range that can't be had: in the present epoch by its offsets, else by where the client stood."""
     if gap.first is not None or since is None:
@@ -259,11 +314,18 @@ def _with_id(message: Answer, request_id: int | None) -> Answer:
 
 async def serve_websocket(live: Live, websocket: WebSocket, claims: Claims, addresses: Sequence[RoomAddress]) -> None:
     """Accept a checked handshake, and serve it; returns at once, for the connection then lives without a task."""
+    async with live.shared.admission.place(claims.sub) as allowed:
+        await _accept(live, websocket, claims, addresses, allowed=allowed)
+
+
+async def _accept(
+    live: Live, websocket: WebSocket, claims: Claims, addresses: Sequence[RoomAddress], *, allowed: bool
+) -> None:
     offered = websocket.scope.get("subprotocols", ())
     await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     handshake: Handshake = websocket.scope["extensions"][EXTENSION]
     client = Socket(live, claims, handshake.hand_over(live.clients.outbound))
-    if live.clients.enter(client):
+    if allowed and live.clients.enter(client):
         log.debug("client %s is connected over WebSocket", client.client_id)
         client.serve(addresses)
         return

@@ -13,6 +13,7 @@ from hub.record.inbox import RequestKind
 from hub.record.publications import qualities_of, value_name
 from hub.rest.components import components_of, live_of, permitted
 from hub.rest.entered_readings import entered_reading
+from hub.rest.rates import spend
 from hub.rest.submitting import json_of, submit
 from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
@@ -29,6 +30,7 @@ _decode_values = msgspec.json.Decoder(tuple[Value, ...]).decode
 async def enter(request: Request, device_type: str, device_id: str) -> dict[str, Any]:
     """Record a reading: `data_type`, `values`, `timestamp`, optional `unit` and `patient_id` (must hold the device)."""
     device, claims, hospital_id = await _device(request, Verb.RECORD, device_type, device_id)
+    await spend(request, claims)
     reading, patient_id = entered_reading(await json_of(request), device, now=live_of(request).now())
     payload = {"reading": reading, "author": claims.sub, "patient_id": patient_id}
     outcome = await submit(request, hospital_id, RequestKind.DEVICE_DATA, payload)

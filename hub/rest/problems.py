@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457), from one table of our errors; for HTTP requests and refused handshakes alike."""
 
 import logging
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,7 +34,11 @@ class BrokenOff(HubError):
 
 
 class TooMany(HubError):
-    """A limit of the caller's is used up."""
+    """A limit of the caller's is used up; there is room again after `retry_after_seconds`, where that is known."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 TITLES: Final[Mapping[type[HubError], tuple[int, str]]] = MappingProxyType(
@@ -67,7 +72,10 @@ def problem_of(error: HubError) -> Response:
     for kind in type(error).__mro__:
         if kind in TITLES:
             status, title = TITLES[kind]
-            return problem(status, title, str(error), faults=getattr(error, "faults", ()))
+            response = problem(status, title, str(error), faults=getattr(error, "faults", ()))
+            if isinstance(error, TooMany):
+                response.headers["retry-after"] = str(math.ceil(error.retry_after_seconds))
+            return response
     log.error("an error without a status: %s", type(error).__name__)
     return problem(500, "The hub failed", "see the hub's log")
 

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query, Request
 
 from hub.auth.errors import Forbidden
 from hub.auth.rights import Verb
-from hub.errors import Invalid
+from hub.errors import Invalid, RoomsUnavailable
+from hub.realtime.census import statistics as data_of
 from hub.realtime.frames import message_json
 from hub.record.inbox import RequestKind
 from hub.rest.components import components_of, live_of, permitted
+from hub.rest.rates import spend
 from hub.rest.strict_json import MAX_INTEGER
 from hub.rest.submitting import json_of, submit
 from hub.rest.trial_events import TrialEvent, check_trial_event, scope_of
@@ -29,6 +31,7 @@ async def publish_test_event(request: Request) -> dict[str, Any]:
     claims = live.authenticate(request)
     if request.app.state.settings.production:
         raise Forbidden("test events are switched off in production settings")
+    await spend(request, claims)
     fields = await json_of(request)
     event_id = live.new_id()
     test = check_trial_event(fields, by=claims.sub, now=live.now(), event_id=event_id)
@@ -56,10 +59,16 @@ async def _scope(request: Request, test: TrialEvent, hospital_id: str) -> Scope:
 
 @router.get("/stats")
 async def statistics(request: Request) -> dict[str, Any]:
-    """Connections, users and rooms of this node."""
+    """Connections, users and rooms over all nodes. While Redis does not answer, of this node alone: then `partial` says so."""
     live = live_of(request)
-    live.authenticate(request)
-    return {"success": True, "data": live.clients.statistics(), "timestamp": rfc3339(live.now())}
+    claims = live.authenticate(request)
+    partial: dict[str, Any] = {}
+    try:
+        figures = await live.shared.census.figures()
+    except RoomsUnavailable as error:
+        figures, partial = live.shared.census.own(), {"partial": f"this node alone: {error}"}
+    data = data_of(figures, claims)
+    return {"success": True, "data": data, **partial, "timestamp": rfc3339(live.now())}
 
 
 @router.get("/history/{room}")

@@ -59,6 +59,11 @@ class Rooms:
         """A client for single commands and scripts, each of one hospital's keys; for this package's other modules."""
         return self._servers.client
 
+    @property
+    def servers(self) -> Servers:
+        """The servers, for this package's other modules."""
+        return self._servers
+
     def subscription(self, received: Callable[[str, bytes], None], *, canary: str) -> Subscription:
         """A new live side, not yet connected."""
         return Subscription(self._servers, received, canary=canary)

@@ -211,9 +211,14 @@ async def receive(connection: Any, *, until: Any = None) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def running_hub(folder: Path, redis_url: str, *, begin: bool = True, **changes: Any) -> AsyncIterator[LiveHub]:
-    """A hub on a free port, following its rooms; `changes` are limits, or settings under their names."""
-    secret = new_secret()
+async def running_hub(
+    folder: Path, redis_url: str, *, begin: bool = True, secret: bytes | None = None, **changes: Any
+) -> AsyncIterator[LiveHub]:
+    """A hub on a free port, following its rooms; `changes` are limits, or settings under their names.
+
+    A second node of the same hospital has the first's `secret` and does not `begin` epochs.
+    """
+    secret = secret or new_secret()
     secret_file = folder / "secret"
     secret_file.write_bytes(secret)
     limits = {name: changes.pop(name) for name in tuple(changes) if name in Limits.__struct_fields__}
