@@ -66,6 +66,7 @@ MEANINGS: Final = {
     "limits.user_connections": "Connections of one user, over all nodes; while Redis does not answer, on each.",
     "limits.unsent_bytes": "What may wait for a client before it is closed as too slow (4490).",
     "limits.behind_bytes": "From how much on that waits for a client its numerics are coalesced: of continuous values only the latest is kept.",
+    "limits.waveform_bytes": "How much of the newest waveforms is kept for a client that has not taken a quarter as much; older ones are dropped.",
     "limits.message_errors": "Bad messages in a row before a client is closed.",
     "limits.user_messages_a_second": "Messages of one user a second, over all connections and nodes, publishing over REST among them. Acknowledging is never limited.",
     "limits.user_message_burst": "How many messages a user who was quiet may send at once.",

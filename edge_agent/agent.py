@@ -18,6 +18,7 @@ from edge_agent.publisher import Link, Publisher
 from edge_agent.settings import GatewaySettings
 from edge_agent.supervisor import Supervisor, check_devices
 from edge_agent.tasks import end
+from edge_agent.waveforms import WaveformBuffer, WaveformSender
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,17 @@ async def run(settings: GatewaySettings, *, stop: asyncio.Event, time: Time = RE
     check_devices(settings)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     async with _outbox(settings, time) as outbox:
-        publisher = _publisher(settings, outbox, time)
-        supervisor = Supervisor(settings.devices, outbox, time=time, allow_inflation=settings.allow_inflation)
+        waveforms = WaveformBuffer()
+        publisher = _publisher(settings, outbox, waveforms, time)
+        supervisor = Supervisor(
+            settings.devices, outbox, time=time, waveforms=waveforms, allow_inflation=settings.allow_inflation
+        )
         logger.info("gateway %s: %d devices, outbox epoch %s", settings.gateway_id, len(settings.devices), outbox.epoch)
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(publisher.run(), name="publisher")
-            reporting = tasks.create_task(_report(settings, outbox, publisher, supervisor, time), name="status")
+            reporting = tasks.create_task(
+                _report(settings, outbox, publisher, supervisor, waveforms, time), name="status"
+            )
             expiring = tasks.create_task(_expire(outbox, time), name="outbox-expiry")
             supervising = tasks.create_task(supervisor.run(), name="devices")
             await stop.wait()
@@ -75,7 +81,7 @@ async def _outbox(settings: GatewaySettings, time: Time) -> AsyncIterator[Outbox
         await outbox.close()
 
 
-def _publisher(settings: GatewaySettings, outbox: Outbox, time: Time) -> Publisher:
+def _publisher(settings: GatewaySettings, outbox: Outbox, waveforms: WaveformBuffer, time: Time) -> Publisher:
     def connect(will: mqtt.Will) -> AbstractAsyncContextManager[Link]:
         return mqtt.connect(settings.mqtt, gateway=settings.gateway_id, will=will)
 
@@ -88,12 +94,24 @@ def _publisher(settings: GatewaySettings, outbox: Outbox, time: Time) -> Publish
         random=time.random,
         sleep=time.sleep,
         backlog_entries_per_second=settings.outbox.backlog_entries_per_second,
+        waveforms=WaveformSender(
+            waveforms,
+            gateway=settings.gateway_id,
+            clock=time.clock,
+            sleep=time.sleep,
+            bytes_per_second=settings.waveforms.max_bytes_per_second,
+        ),
         version=_version(),
     )
 
 
 async def _report(
-    settings: GatewaySettings, outbox: Outbox, publisher: Publisher, supervisor: Supervisor, time: Time
+    settings: GatewaySettings,
+    outbox: Outbox,
+    publisher: Publisher,
+    supervisor: Supervisor,
+    waveforms: WaveformBuffer,
+    time: Time,
 ) -> None:
     failed = False
     while True:
@@ -105,6 +123,7 @@ async def _report(
             outbox=outbox,
             link=publisher.status,
             devices=supervisor.statuses,
+            waveforms=waveforms.counts,
         )
         try:
             status.write(report, settings.state_dir)

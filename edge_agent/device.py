@@ -37,6 +37,7 @@ from edge_agent.settings import ReplaySettings
 from vitals.envelope import DeviceEvent, DeviceEventKind
 from vitals.identifiers import DeviceKey
 from vitals.readings import Reading
+from vitals.waveforms import SampleChunk
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +69,14 @@ class Outbox(Protocol):
     async def commit(self, *items: Reading | DeviceEvent) -> object: ...
 
 
+def _nowhere(_: SampleChunk) -> None:
+    """For waveforms that nobody wants."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What the shell must know of the device and its driver. `sleeps` and `stale_after_seconds` as in the driver's registry;
-    `allow_inflation` as in the gateway's configuration."""
+    `allow_inflation` as in the gateway's configuration. `waveforms` takes chunks of samples, and neither waits nor raises."""
 
     device: DeviceKey
     session: Callable[[], Session]
@@ -79,6 +84,7 @@ class Profile:
     stale_after_seconds: float | None
     replay: ReplaySettings | None = None
     allow_inflation: bool = False
+    waveforms: Callable[[SampleChunk], None] = _nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +229,7 @@ class Device:
                 await self._refused(command)
             case DeliverSamples(chunk=chunk):
                 self.status.samples += len(chunk.samples)
+                self._profile.waveforms(chunk)
             case Inflate():
                 return await self._inflate(link, command)
             case CloseLink():

@@ -50,6 +50,11 @@ class MqttLink:
         async with _answered():
             await self._client.publish(topic, payload, qos=1, retain=retain)
 
+    async def publish_live(self, topic: str, payload: bytes) -> None:
+        """QoS 0; returns when the socket has it, however long that takes. Raises MqttUnavailable when the link is lost."""
+        with _translated():
+            await self._client.publish(topic, payload, qos=0)
+
     async def subscribe(self, topic: str) -> None:
         """QoS 1. Raises MqttUnavailable, also when the broker's access rules refuse."""
         async with _answered():

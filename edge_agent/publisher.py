@@ -19,6 +19,7 @@ from edge_agent.backoff import Backoff
 from edge_agent.errors import MqttUnavailable, OutboxFault
 from edge_agent.mqtt import Will
 from edge_agent.outbox import Kind, Outbox, Row
+from edge_agent.waveforms import Road, WaveformSender
 from edge_agent.window import RESEND_SECONDS, Flight, Window
 from vitals.envelope import (
     MAX_BATCH_ENTRIES,
@@ -50,6 +51,8 @@ class Link(Protocol):
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None: ...
 
+    async def publish_live(self, topic: str, payload: bytes) -> None: ...
+
     async def subscribe(self, topic: str) -> None: ...
 
     def messages(self) -> AsyncIterator[bytes]: ...
@@ -79,6 +82,7 @@ class _Passage:
     link: Link
     window: Window
     backlog: Backlog
+    road: Road
     room: asyncio.Event = field(default_factory=asyncio.Event)  # something was decided
     owner: tuple[int, int] | None = None  # record epoch and token of the last greeting
 
@@ -97,6 +101,7 @@ class Publisher:
         random: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         backlog_entries_per_second: float,
+        waveforms: WaveformSender | None = None,
         version: str = "",
     ) -> None:
         self._outbox = outbox
@@ -107,6 +112,7 @@ class Publisher:
         self._sleep = sleep
         self._backoff = Backoff(random=random)
         self._rate = backlog_entries_per_second
+        self._waveforms = waveforms
         self._version = version
         self._connected_at = 0.0
         self.status = LinkStatus()
@@ -128,11 +134,16 @@ class Publisher:
             await link.publish(self._topic(Channel.STATE), self._state(session, online=True), retain=True)
             self._found(session)
             try:
-                window = Window()
-                await self._exchange(_Passage(link=link, window=window, backlog=Backlog(self._outbox, window)))
+                await self._exchange(self._passage(link))
             except asyncio.CancelledError:
                 await self._say_goodbye(link, session)
                 raise
+
+    def _passage(self, link: Link) -> _Passage:
+        window = Window()
+        return _Passage(
+            link=link, window=window, backlog=Backlog(self._outbox, window), road=Road(monotonic=self._monotonic)
+        )
 
     async def _exchange(self, passage: _Passage) -> None:
         oldest = self._clock() - timedelta(seconds=LIVE_SECONDS)
@@ -142,6 +153,8 @@ class Publisher:
             tasks.create_task(self._send_live(passage), name="mqtt-live")
             tasks.create_task(self._send_backlog(passage), name="mqtt-backlog")
             tasks.create_task(self._resend(passage), name="mqtt-resend")
+            if self._waveforms is not None:
+                tasks.create_task(self._waveforms.run(passage.link, passage.road), name="mqtt-waveforms")
 
     async def _send_live(self, passage: _Passage) -> None:
         live = self._outbox.live
@@ -259,7 +272,8 @@ class Publisher:
             sent=self._clock(),
             entries=(row.body for row in flight.rows.values()),
         )
-        await passage.link.publish(self._topic(flight.channel), payload)
+        with passage.road.asked():
+            await passage.link.publish(self._topic(flight.channel), payload)
 
     async def _say_goodbye(self, link: Link, session: int) -> None:
         try:

@@ -51,6 +51,12 @@ class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     backlog_entries_per_second: Annotated[float, msgspec.Meta(gt=0)] = 2000.0
 
 
+class WaveformSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`max_bytes_per_second`: of all devices' waveforms together."""
+
+    max_bytes_per_second: Annotated[float, msgspec.Meta(ge=1024)] = 128 * 1024
+
+
 class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Simulated devices only: which recording is played to the device, so that its readings can say so.
 
@@ -71,13 +77,14 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One device. `address` for Bluetooth LE, `port` for serial lines; `zone` is of the device's own clock."""
+    """One device. `address` for Bluetooth LE, `port` for serial lines; `zone` is of the device's own clock. `waveforms`: send those that it gives."""
 
     device_id: DeviceId
     driver: str
     address: str | None = None
     port: str | None = None
     zone: str = "UTC"
+    waveforms: bool = True
     options: dict[str, OptionValue] = {}
     replay: ReplaySettings | None = None
 
@@ -100,6 +107,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     state_dir: Path
     mqtt: MqttSettings = msgspec.field(default_factory=MqttSettings)
     outbox: OutboxSettings = msgspec.field(default_factory=OutboxSettings)
+    waveforms: WaveformSettings = msgspec.field(default_factory=WaveformSettings)
     devices: Annotated[tuple[DeviceSettings, ...], msgspec.Meta(max_length=MAX_DEVICES)] = ()
     allow_inflation: bool = False
     logging: LoggingSettings = msgspec.field(default_factory=LoggingSettings)

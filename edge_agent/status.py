@@ -17,10 +17,12 @@ from edge_agent.device import DeviceStatus
 from edge_agent.errors import OutboxFault
 from edge_agent.outbox import Outbox, Summary
 from edge_agent.publisher import LinkStatus
+from edge_agent.waveforms import Counts
 from vitals.identifiers import GatewayId, OutboxEpoch
 from vitals.readings import Instant
 
 FILE_NAME: Final = "status.json"
+_NO_WAVEFORMS: Final[Mapping[str, Counts]] = {}
 STALE_SECONDS: Final = 10.0
 """A status older than this was left by an agent that runs no more."""
 
@@ -47,11 +49,15 @@ class MqttReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`samples` of waveforms came from the device; of these `samples_sent` went to the broker, and `samples_dropped` had no road or no time."""
+
     state: str
     since: Instant | None
     problem: str | None
     readings: int
     samples: int = 0
+    samples_sent: int = 0
+    samples_dropped: int = 0
     last_reading_seconds: float | None
     battery_percent: int | None
     faults: tuple[str, ...]
@@ -78,15 +84,16 @@ async def gather(
     outbox: Outbox,
     link: LinkStatus,
     devices: Mapping[str, DeviceStatus],
+    waveforms: Mapping[str, Counts] = _NO_WAVEFORMS,
 ) -> StatusReport:
-    """The state of everything at `now`."""
+    """The state of everything at `now`. `devices` and `waveforms` by `device_type:device_id`."""
     return StatusReport(
         gateway_id=gateway_id,
         at=now,
         version=version,
         outbox=await _outbox_report(outbox, now),
         mqtt=msgspec.convert(link, MqttReport, from_attributes=True),
-        devices={name: _device_report(status, now) for name, status in devices.items()},
+        devices={name: _device_report(status, waveforms.get(name, Counts()), now) for name, status in devices.items()},
     )
 
 
@@ -130,7 +137,7 @@ async def _outbox_report(outbox: Outbox, now: datetime) -> OutboxReport:
     )
 
 
-def _device_report(status: DeviceStatus, now: datetime) -> DeviceReport:
+def _device_report(status: DeviceStatus, waveforms: Counts, now: datetime) -> DeviceReport:
     last = status.last_reading
     return DeviceReport(
         state=status.state,
@@ -138,6 +145,8 @@ def _device_report(status: DeviceStatus, now: datetime) -> DeviceReport:
         problem=status.problem,
         readings=status.readings,
         samples=status.samples,
+        samples_sent=waveforms.sent,
+        samples_dropped=waveforms.dropped,
         last_reading_seconds=None if last is None else round((now - last).total_seconds(), 3),
         battery_percent=status.battery_percent,
         faults=status.faults,

@@ -6,7 +6,7 @@ Bluetooth is only touched when a device needs it, so that a gateway with serial 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from device_drivers.driver import INFLATE, Driver, Transport
@@ -19,6 +19,7 @@ from device_drivers.transports.serial_port import open_port
 from edge_agent.device import Connector, Device, DeviceStatus, Outbox, Profile, Time
 from edge_agent.errors import InvalidSettings
 from edge_agent.settings import DeviceSettings, GatewaySettings
+from edge_agent.waveforms import WaveformBuffer
 from vitals.identifiers import DeviceKey
 
 
@@ -94,9 +95,16 @@ class Supervisor:
     """Runs devices that `check_devices` has passed; `statuses` shows them by `device_type:device_id`."""
 
     def __init__(
-        self, devices: Sequence[DeviceSettings], outbox: Outbox, *, time: Time, allow_inflation: bool = False
+        self,
+        devices: Sequence[DeviceSettings],
+        outbox: Outbox,
+        *,
+        time: Time,
+        waveforms: WaveformBuffer,
+        allow_inflation: bool = False,
     ) -> None:
         self._settings = devices
+        self._waveforms = waveforms
         self._allow_inflation = allow_inflation
         self._outbox = outbox
         self._time = time
@@ -128,6 +136,8 @@ class Supervisor:
             replay=settings.replay,
             allow_inflation=self._allow_inflation,
         )
+        if settings.waveforms:
+            profile = replace(profile, waveforms=self._waveforms.offer)
         device = Device(profile, self._connector(settings, chosen, bluetooth), self._outbox, time=self._time)
         self._devices[str(key)] = device
         return device

@@ -13,7 +13,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Sizes in bytes, durations in seconds.
 
     A client: `message_bytes` a message it sends, `connection_rooms` rooms, `user_connections` connections of a user (over all nodes),
-    `unsent_bytes` waiting for it before it is closed as too slow, `behind_bytes` from which on its numerics are coalesced, `message_errors` bad messages in a row before it is closed,
+    `unsent_bytes` waiting for it before it is closed as too slow, `behind_bytes` from which on its numerics are coalesced,
+    `waveform_bytes` of the newest waveforms (a quarter of that waiting, and they are held back), `message_errors` bad messages in a row before it is closed,
     `user_messages_a_second` with bursts of `user_message_burst` over all of a user's connections, and `rate_errors` messages beyond
     (less those within) before the connection that sends them is closed,
     `head_bytes` address and headers of a request, `request_bytes` a REST body, `token_bytes` a credential.
@@ -32,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     user_connections: Count = 10
     unsent_bytes: Count = 1024 * 1024
     behind_bytes: Count = 256 * 1024
+    waveform_bytes: Count = 256 * 1024
     message_errors: Count = 100
     user_messages_a_second: Rate = 20
     user_message_burst: Count = 40

@@ -162,7 +162,7 @@ _from_hub: Final[msgspec.json.Decoder[Acknowledgement | Greeting]] = msgspec.jso
 _decode_state = msgspec.json.Decoder(GatewayState).decode
 _decode_sequence = msgspec.json.Decoder(_SequenceOnly).decode
 _decode_version = msgspec.json.Decoder(_VersionOnly).decode
-_UNDECODABLE: Final = (ValueError, RecursionError)
+UNDECODABLE: Final = (ValueError, RecursionError)
 """All that msgspec raises for bytes: its own errors, UnicodeDecodeError, and what is nested too deep."""
 
 
@@ -181,15 +181,15 @@ def decode_batch(payload: bytes) -> Batch:
     _check_size(payload)
     try:
         return _decode_batch(payload)
-    except _UNDECODABLE as error:
-        raise _refusal(payload) from error
+    except UNDECODABLE as error:
+        raise refusal_of(payload) from error
 
 
 def decode_entry(raw: msgspec.Raw) -> Entry:
     """One entry of a batch. Raises InvalidEnvelope; `entry_sequence` then says which one to reject."""
     try:
         return _entries.decode(raw)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise InvalidEnvelope(RejectionReason.MALFORMED) from error
 
 
@@ -197,7 +197,7 @@ def entry_sequence(raw: msgspec.Raw) -> int | None:
     """The sequence of an entry that may not decode otherwise; None where not even that can be read."""
     try:
         return _decode_sequence(raw).sequence
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
 
 
@@ -206,8 +206,8 @@ def decode_from_hub(payload: bytes) -> Acknowledgement | Greeting:
     _check_size(payload)
     try:
         return _from_hub.decode(payload)
-    except _UNDECODABLE as error:
-        raise _refusal(payload) from error
+    except UNDECODABLE as error:
+        raise refusal_of(payload) from error
 
 
 def decode_state(payload: bytes) -> GatewayState:
@@ -215,8 +215,8 @@ def decode_state(payload: bytes) -> GatewayState:
     _check_size(payload)
     try:
         return _decode_state(payload)
-    except _UNDECODABLE as error:
-        raise _refusal(payload) from error
+    except UNDECODABLE as error:
+        raise refusal_of(payload) from error
 
 
 def ranges_of(sequences: Entries[int]) -> list[Range]:
@@ -235,11 +235,11 @@ def _check_size(payload: bytes) -> None:
         raise InvalidEnvelope("oversized")
 
 
-def _refusal(payload: bytes) -> InvalidEnvelope:
+def refusal_of(payload: bytes) -> InvalidEnvelope:
     """Tell a payload of another version from one that is no payload of ours."""
     try:
         version = _decode_version(payload).v
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return InvalidEnvelope(RejectionReason.MALFORMED)
     known = version == VERSION
     return InvalidEnvelope(RejectionReason.MALFORMED if known else RejectionReason.UNKNOWN_VERSION)

@@ -15,7 +15,8 @@ from msgspec import UNSET, UnsetType
 
 from vitals.identifiers import BedId, DeviceId, DeviceKey, DeviceType, GatewayId, HospitalId, PatientId, WardId
 from vitals.readings import Instant
-from vitals.rooms import Room, RoomKind
+from vitals.rooms import LIVE_ONLY, Room, RoomKind
+from vitals.waveforms import MAX_SAMPLES, RateHz, Sample, Signal
 
 MAX_TEXT: Final = 500
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
@@ -26,6 +27,7 @@ Number: TypeAlias = Decimal | int | None
 class EventName(StrEnum):
     PATIENT_VITALS_UPDATE = "patient.vitals.update"
     PATIENT_ALERT = "patient.alert"
+    PATIENT_WAVEFORM = "patient.waveform"
     PATIENT_STATUS_CHANGE = "patient.status.change"
     PATIENT_ADMISSION = "patient.admission"
     PATIENT_DISCHARGE = "patient.discharge"
@@ -117,6 +119,28 @@ class PatientAlert(EventData, kw_only=True):
     kind: Literal["physiological", "technical"]
     repeat: int
     timestamp: Instant
+
+
+class WaveformScale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The samples lie between these."""
+
+    low: Sample
+    high: Sample
+
+
+class PatientWaveform(EventData, kw_only=True):
+    """Samples in a row, the first taken at `start` on the gateway's clock, null where the device had no value. `gap`: some are missing before them."""
+
+    patient_id: PatientId
+    signal: Signal
+    rate_hz: RateHz
+    start: Instant
+    samples: Annotated[list[Sample | None], msgspec.Meta(min_length=1, max_length=MAX_SAMPLES)]
+    scale: WaveformScale
+    unit: Text
+    device_id: DeviceId | UnsetType = UNSET
+    device_type: DeviceType | UnsetType = UNSET
+    gap: Literal[True] | UnsetType = UNSET
 
 
 class PatientStatus(EventData, kw_only=True):
@@ -213,6 +237,11 @@ class EventFacts:
     data: type[EventData]
     rooms: tuple[RoomKind, ...]
 
+    @property
+    def is_live_only(self) -> bool:
+        """Whether it goes to those alone who watch just now: no N, no offset, no history."""
+        return LIVE_ONLY.issuperset(self.rooms)
+
 
 _ALERT_ROOMS = (RoomKind.PATIENT_ALERTS, RoomKind.WARD_ALERTS, RoomKind.HOSPITAL_ALERTS)
 _PATIENT_ROOMS = (RoomKind.PATIENT, RoomKind.WARD, RoomKind.HOSPITAL)
@@ -225,6 +254,7 @@ EVENTS: Final[Mapping[EventName, EventFacts]] = MappingProxyType(
             data=PatientVitals, rooms=(RoomKind.PATIENT_VITALS, RoomKind.WARD_VITALS)
         ),
         EventName.PATIENT_ALERT: EventFacts(data=PatientAlert, rooms=_ALERT_ROOMS),
+        EventName.PATIENT_WAVEFORM: EventFacts(data=PatientWaveform, rooms=(RoomKind.PATIENT_WAVEFORMS,)),
         EventName.PATIENT_STATUS_CHANGE: EventFacts(data=PatientStatus, rooms=_PATIENT_ROOMS),
         EventName.PATIENT_ADMISSION: EventFacts(data=PatientMovement, rooms=_PATIENT_ROOMS),
         EventName.PATIENT_DISCHARGE: EventFacts(data=PatientMovement, rooms=_PATIENT_ROOMS),

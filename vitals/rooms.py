@@ -60,6 +60,9 @@ AUTO_SUBSCRIPTIONS: Final[Mapping[str, tuple[RoomKind, ...]]] = MappingProxyType
 )
 """Rooms to which an endpoint subscribes by itself (guide, "WebSocket Endpoints")."""
 
+LIVE_ONLY: Final = frozenset({RoomKind.PATIENT_WAVEFORMS})
+"""Rooms that remember nothing: no offset and no history, and who is away misses what is said."""
+
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 _DEVICE_TYPES = "|".join(DeviceType)
 
@@ -85,3 +88,8 @@ def parse_room(text: str) -> Room:
             device = DeviceKey(device_type=DeviceType(device_type), device_id=device_id) if device_id else None
             return Room(kind=kind, device=device, **fields)
     raise InvalidRoom(text)
+
+
+def is_live_only(name: str) -> bool:
+    """Whether the room so named remembers nothing. Raises InvalidRoom."""
+    return parse_room(name).kind in LIVE_ONLY

@@ -190,3 +190,6 @@ def _print_status(report: status.StatusReport, *, alive: bool) -> None:
         age = "-" if device.last_reading_seconds is None else f"{device.last_reading_seconds:.0f} s ago"
         line = f"  {name:36} {device.state:12} {device.readings:8} readings, last {age:10} {device.problem or ''}"
         print(line.rstrip())
+        if device.samples:
+            lost = f", {device.samples_dropped} dropped" if device.samples_dropped else ""
+            print(f"  {'':36} waveform: {device.samples} samples, {device.samples_sent} sent{lost}")

@@ -6,6 +6,7 @@ own; everything crosses to the event loop by `call_soon_threadsafe`.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -40,6 +41,9 @@ class Delivery:
 
 class Broker:
     """A connection that comes back by itself. `received` is called on the event loop, in order."""
+
+    _qos = 1
+    _name = "the broker"
 
     def __init__(
         self,
@@ -111,7 +115,7 @@ class Broker:
         if code.is_failure:
             self._call(self._fail, str(code))
             return
-        client.subscribe([(topic, 1) for topic in self._topics])
+        client.subscribe([(topic, self._qos) for topic in self._topics])
 
     def _on_subscribe(self, client: object, data: object, mid: int, codes: list[Any], properties: object) -> None:
         if any(code.is_failure for code in codes):
@@ -143,7 +147,7 @@ class Broker:
         self.is_connected = True
         if self._lost:
             self._lost = False
-            log.info("the broker is back")
+            log.info("%s is back", self._name)
         if not self._first.done():
             self._first.set_result(None)
         self._connected()
@@ -152,10 +156,30 @@ class Broker:
         self.is_connected = False
         if not self._lost:
             self._lost = True
-            log.warning("the broker is away: %s", reason)
+            log.warning("%s is away: %s", self._name, reason)
 
     def _hand_on(self, topic: str, payload: bytes, qos: int, handle: int) -> None:
         self._received(Delivery(topic=topic, payload=payload, qos=qos, handle=handle, life=self._life))
+
+
+class LiveBroker(Broker):
+    """A connection at QoS 0. `live` is called in paho's thread, with topic and payload, so that what nobody has time for never reaches the event loop."""
+
+    _qos = 0
+    _name = "the broker (waveforms)"
+
+    def __init__(self, settings: MqttSettings, topics: Sequence[str], live: Callable[[str, bytes], None]) -> None:
+        super().__init__(settings, topics, _ignore, _ignore)
+        self._live = live
+
+    def _on_message(self, client: object, data: object, message: paho.MQTTMessage) -> None:
+        with contextlib.suppress(UnicodeDecodeError):  # no topic of ours; see above
+            if not message.retain:  # what was kept is not live
+                self._live(message.topic, bytes(message.payload))
+
+
+def _ignore(*_: object) -> None:
+    """Everything comes by `live`."""
 
 
 def _without_delay(client: object, data: object, connection: Any) -> None:  # noqa: ANN401 - paho's own

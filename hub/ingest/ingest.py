@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from hub.alerts.rules import Rule
-from hub.ingest.broker import Broker, Delivery
+from hub.ingest.broker import Broker, Delivery, LiveBroker
 from hub.ingest.counters import Counters
 from hub.ingest.entries import is_possible
 from hub.ingest.owner import Arrival, Owner
+from hub.ingest.waveforms import Waveforms
 from hub.record.record import Record
 from hub.rooms.rooms import Rooms
 from hub.settings import MqttSettings
@@ -21,6 +22,7 @@ from vitals.topics import PREFIX, Channel, parse_topic
 log = logging.getLogger(__name__)
 
 TOPICS = tuple(f"{PREFIX}/+/{channel}" for channel in (Channel.READINGS, Channel.EVENTS, Channel.STATE))
+LIVE_TOPICS = (f"{PREFIX}/+/{Channel.WAVEFORMS}",)
 
 
 class Ingest:
@@ -46,6 +48,7 @@ class Ingest:
         self._owners: dict[HospitalId, Owner] = {}
         self._hospital_of: dict[GatewayId, HospitalId] = {}
         self._broker: Broker | None = None
+        self._live_broker: LiveBroker | None = None
 
     @property
     def alive_at(self) -> datetime | None:
@@ -55,6 +58,11 @@ class Ingest:
     @property
     def broker_connected(self) -> bool:
         return self._broker is not None and self._broker.is_connected
+
+    @property
+    def waveforms_connected(self) -> bool:
+        """They have a connection of their own, whose loss disturbs nothing else."""
+        return self._live_broker is not None and self._live_broker.is_connected
 
     def hospital_of(self, gateway_id: GatewayId) -> HospitalId | None:
         """The gateway's hospital; None where it isn't registered."""
@@ -80,11 +88,24 @@ class Ingest:
             await self._broker.start()
         try:
             async with asyncio.TaskGroup() as tasks:
+                if self._mqtt is not None:
+                    tasks.create_task((await self._waveforms(self._mqtt)).run(), name="waveforms")
                 for hospital_id, owner in self._owners.items():
                     tasks.create_task(owner.run(), name=f"owner {hospital_id}")
         finally:
-            if self._broker is not None:
-                await self._broker.stop()
+            for broker in (self._broker, self._live_broker):
+                if broker is not None:
+                    await broker.stop()
+
+    async def _waveforms(self, mqtt: MqttSettings) -> Waveforms:
+        waveforms = Waveforms(self._rooms, self.counters, owner_of=self._owner_of, new_id=self._new_id)
+        self._live_broker = LiveBroker(mqtt, LIVE_TOPICS, waveforms.received)
+        await self._live_broker.start()
+        return waveforms
+
+    def _owner_of(self, gateway_id: GatewayId) -> Owner | None:
+        hospital_id = self._hospital_of.get(gateway_id)
+        return None if hospital_id is None else self._owners[hospital_id]
 
     def _connected(self) -> None:
         for owner in self._owners.values():

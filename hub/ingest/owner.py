@@ -27,10 +27,12 @@ from hub.ingest.newest import Newest
 from hub.ingest.operations import carry_out
 from hub.ingest.publisher import Publisher
 from hub.ingest.transaction import FateKey, Transaction
+from hub.publication import Fence
 from hub.record.fates import committed_of
 from hub.record.inbox import RequestKind, RequestState
 from hub.record.ownership import Lease
 from hub.record.record import Record
+from hub.record.registry import Placement
 from hub.record.schema import inbox
 from hub.rooms.rooms import Rooms
 from vitals.envelope import Acknowledgement, Batch, GatewayState, Greeting, encode, ranges_of
@@ -87,6 +89,19 @@ class Owner:
     @property
     def is_owner(self) -> bool:
         return self._memory is not None
+
+    @property
+    def placement(self) -> Placement | None:
+        """The registry as of the last transaction; None where this process does not own the hospital."""
+        return self._memory.placement if self._memory and self._lease.is_held else None
+
+    @property
+    def fence(self) -> Fence:
+        """Raises Fenced where there is none."""
+        return self._lease.fence
+
+    def now(self) -> datetime:
+        return self._record.clock()
 
     def attach(self, broker: Broker) -> None:
         """The broker through which acknowledgements go out."""

@@ -59,6 +59,10 @@ class Client(ABC):
         """The next message of a room."""
 
     @abstractmethod
+    def deliver_live(self, frame: Frame) -> None:
+        """A message of a live-only room; it may be left out."""
+
+    @abstractmethod
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
         """Messages of a room are gone; the next delivered is the one after `position`."""
 

@@ -50,6 +50,11 @@ class Frame:
         subject = (data.get(name) and bytes(data[name]) for name in ("patient_id", "device_id", "source"))
         return (*subject, frozenset(vitals), members.get("late", False), members.get("test", False))
 
+    @cached_property
+    def live_chunk(self) -> bytes:
+        """A live-only message as an event without `id`, as a chunk of a response: the same for every stream."""
+        return chunk_of(self.sse)
+
     @property
     def size(self) -> int:
         """About how many bytes a client gets."""
@@ -58,7 +63,7 @@ class Frame:
 
 def message_json(message: Message, skipped: int = 0) -> bytes:
     """A message as clients see it, with the number of those of its room that were left out before it."""
-    return b'{%b,"event":"%b","room":%b,"data":%b,%b}' % (
+    return b'{%b,"event":"%b","room":%b,"data":%b%b}' % (
         message.members,
         message.event.encode(),
         _encode(message.room),
@@ -71,7 +76,7 @@ def sse_message(message: Message, skipped: int = 0) -> bytes:
     """A server-sent event without its `id`. `data` is the event's data with `meta` in it."""
     data = message.data.rstrip()
     separator = b"" if data[:-1].rstrip().endswith(b"{") else b","
-    return b'event: %b\ndata: %b%b"meta":{%b,"room":%b,%b}}\n\n' % (
+    return b'event: %b\ndata: %b%b"meta":{%b,"room":%b%b}}\n\n' % (
         message.event.encode(),
         data[:-1],
         separator,
@@ -82,7 +87,10 @@ def sse_message(message: Message, skipped: int = 0) -> bytes:
 
 
 def _place(message: Message, skipped: int) -> bytes:
-    place = b'"epoch":%b,"offset":%d,"n":%d' % (_encode(message.epoch), message.offset, message.n)
+    """Its place in the room, as further members; of a live-only message, which has none, nothing."""
+    if message.is_live_only:
+        return b""
+    place = b',"epoch":%b,"offset":%d,"n":%d' % (_encode(message.epoch), message.offset, message.n)
     return b'%b,"skipped":%d' % (place, skipped) if skipped else place
 
 

@@ -20,13 +20,15 @@ _NO_SOCKET: Final = -1
 
 
 class Outbound:
-    """The outlets of one node that have something to send. `frames` and `writes` count what was sent, for the node's figures."""
+    """The outlets of one node that have something to send. `frames` and `writes` count what was sent, for the node's figures, and
+    `waveforms_dropped` the messages of waveforms that slow clients were not sent."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.frames = 0
         self.writes = 0
         self.coalesced = 0
+        self.waveforms_dropped = 0
         self.due: list[Outlet] = []
 
     def wake(self) -> None:

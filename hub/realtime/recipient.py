@@ -11,18 +11,20 @@ from hub.realtime.coalescing import Coalescer
 from hub.realtime.frames import Frame
 from hub.realtime.live import Live
 from hub.realtime.outbound import Outlet
+from hub.realtime.waveforms import Waveforms
 
 log = logging.getLogger(__name__)
 
 
 class LiveClient(Client):
-    """A client of a node's live side. A coalescer exists only for one that is behind, or that asked for a rate."""
+    """A client of a node's live side. A coalescer exists only for one that is behind, or that asked for a rate; `_waveforms` for one that watches some."""
 
     def __init__(self, live: Live, claims: Claims) -> None:
         super().__init__(live.new_id(), claims)
         self._live = live
         self._outlet: Outlet | None = None
         self._coalescer: Coalescer | None = None
+        self._waveforms: Waveforms | None = None
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     @abstractmethod
@@ -38,6 +40,17 @@ class LiveClient(Client):
             waiting = self._outlet.unsent + self._coalescer.held_bytes
             if waiting > self._live.limits.unsent_bytes:
                 self.overflowed()
+
+    def deliver_live(self, frame: Frame) -> None:
+        if self._outlet is None:
+            return
+        if self._waveforms is None:
+            self._waveforms = Waveforms(self, self._outlet, self._live.clients.outbound)
+        self._waveforms.offer(frame.message.room, self.live_bytes(frame))
+
+    @abstractmethod
+    def live_bytes(self, frame: Frame) -> bytes:
+        """A live-only message, as it goes out."""
 
     def limit(self, room: str, max_rate: float | None) -> None:
         """Send of a room at most so many of each parameter's numerics a second, the latest; None for all."""
@@ -77,6 +90,7 @@ class LiveClient(Client):
             task.cancel()
         if self._coalescer is not None:
             self._coalescer.close()
+        self._waveforms = None
         self._live.feed.leave(self.rooms.values(), self)
         self._live.clients.leave(self)
 

@@ -62,10 +62,10 @@ async def websocket_device(websocket: WebSocket, device_type: str, device_id: st
     await _websocket(websocket, "device", device_type, device_id)
 
 
-async def _stream(request: Request, subject: str, *identifiers: str) -> Response:
+async def _stream(request: Request, subject: str, *identifiers: str, more: Sequence[Room] = ()) -> Response:
     live = live_of(request)
     claims = live.authenticate(request)
-    addresses = await live.admit(claims, endpoint_rooms(subject, *identifiers))
+    addresses = await live.admit(claims, (*endpoint_rooms(subject, *identifiers), *map(str, more)))
     return await _opened(live, request, Stream(live, claims, addresses))
 
 
@@ -80,9 +80,10 @@ async def _opened(live: Live, request: Request, stream: Stream) -> Response:
 
 
 @router.get("/events/patient/{patient_id}", responses={200: _STREAM}, response_class=Response)
-async def events_of_patient(request: Request, patient_id: str) -> Response:
-    """A patient's three rooms."""
-    return await _stream(request, "patient", patient_id)
+async def events_of_patient(request: Request, patient_id: str, *, waveforms: bool = False) -> Response:
+    """A patient's three rooms, and with `waveforms` that of the waveforms."""
+    more = (Room(kind=RoomKind.PATIENT_WAVEFORMS, patient_id=patient_id),) if waveforms else ()
+    return await _stream(request, "patient", patient_id, more=more)
 
 
 @router.get("/events/hospital/{hospital_id}", responses={200: _STREAM}, response_class=Response)

@@ -28,7 +28,7 @@ from hub.realtime.wire import EXTENSION
 from hub.rooms.feed import Joined
 from hub.rooms.messages import Gap, Position, RoomAddress
 from vitals.events import EVENTS
-from vitals.rooms import RoomKind, parse_room
+from vitals.rooms import RoomKind, is_live_only, parse_room
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Stream(LiveClient):
         super().__init__(live, claims)
         self.rooms = {address.room: address for address in addresses}
         self.ended = False
-        self._exact = frozenset(self.rooms) if exact is None else exact
+        self._exact = frozenset(room for room in self.rooms if not is_live_only(room)) if exact is None else exact
         self._standing = NOWHERE
         self._repeatable = repeatable_events(self.rooms)
         self._seen: OrderedDict[bytes, None] | None = OrderedDict() if self._repeatable else None
@@ -88,6 +88,13 @@ class Stream(LiveClient):
             self._push(chunk_of(with_cursor(sse_message(message, skipped), self._standing.cursor)))
         else:
             self._push(self._standing.chunk(frame))
+
+    def deliver_live(self, frame: Frame) -> None:
+        if self._early is None:
+            super().deliver_live(frame)
+
+    def live_bytes(self, frame: Frame) -> bytes:
+        return frame.live_chunk
 
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
         self.release(address.room)

@@ -40,7 +40,7 @@ from hub.realtime.requests import (
 )
 from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
 from hub.rooms.feed import Joined
-from hub.rooms.messages import Gap, Position, RoomAddress
+from hub.rooms.messages import NOWHERE, Gap, Position, RoomAddress
 from hub.rooms.presence import Activity
 from vitals.errors import InvalidRoom
 from vitals.rooms import parse_room
@@ -75,6 +75,9 @@ class Socket(LiveClient):
 
     def pass_on(self, frame: Frame, skipped: int) -> None:
         self._wire.push(text_frame(message_json(frame.message, skipped)) if skipped else frame.websocket)
+
+    def live_bytes(self, frame: Frame) -> bytes:
+        return frame.websocket
 
     def send(self, message: Answer) -> None:
         self._wire.push(json_frame(message))
@@ -269,7 +272,7 @@ class Socket(LiveClient):
         answer = _subscribed(joined.address, joined.position, joined.n)
         if joined.gap is not None:
             answer["missing"] = _missing(joined.gap, since)
-        elif since is not None:
+        elif since is not None and joined.position != NOWHERE:
             answer |= {"recovered": True, "replayed": len(joined.messages)}
         self.send(_with_id(answer, request_id))
         for message in joined.messages:
@@ -285,6 +288,9 @@ class Socket(LiveClient):
 
 
 def _subscribed(address: RoomAddress, position: Position, n: int) -> Answer:
+    if position == NOWHERE:
+        held: Answer = {"type": "subscription", "room": address.room, "status": "subscribed", "live_only": True}
+        return held | {"recovered": False, "replayed": 0}
     return {
         "type": "subscription",
         "room": address.room,

@@ -16,10 +16,13 @@ from hub.rest.rates import spend
 from hub.rest.strict_json import MAX_INTEGER
 from hub.rest.submitting import json_of, submit
 from hub.rest.trial_events import TrialEvent, check_trial_event, scope_of
+from hub.rooms.live_only import LiveMessage
 from hub.rooms.messages import Position, Recovered, RoomAddress, rfc3339
+from vitals.envelope import encode
 from vitals.errors import InvalidRoom
-from vitals.events import EventName, Scope
-from vitals.rooms import parse_room
+from vitals.events import EVENTS, EventName, Scope, rooms_of
+from vitals.identifiers import SYSTEM
+from vitals.rooms import LIVE_ONLY, parse_room
 
 router = APIRouter(prefix="/realtime")
 
@@ -37,10 +40,23 @@ async def publish_test_event(request: Request) -> dict[str, Any]:
     test = check_trial_event(fields, by=claims.sub, now=live.now(), event_id=event_id)
     _, hospital_id = await permitted(request, Verb.PUBLISH, test.subject)
     scope = await _scope(request, test, hospital_id)
+    if EVENTS[test.event].is_live_only:
+        return await _told_at_once(request, test, scope, event_id)
     payload = {"event": test.event, "data": test.data, "scope": scope}
     outcome = await submit(request, hospital_id, RequestKind.TEST_PUBLISH, payload)
     data = {"event_id": outcome.answer["event_id"], "rooms": outcome.answer["rooms"], "test": True}
     return {"success": True, "data": data, "timestamp": rfc3339(live.now())}
+
+
+async def _told_at_once(request: Request, test: TrialEvent, scope: Scope, event_id: str) -> dict[str, Any]:
+    """A test event that nobody remembers needs no owner: those who watch its room have it."""
+    live = live_of(request)
+    now = live.now()
+    message = LiveMessage(event=test.event, event_id=event_id, data=encode(test.data), timestamp=now, test=True)
+    rooms = {str(room): [message] for room in rooms_of(test.event, scope)}
+    await live.rooms.publish_live(scope.hospital_id or SYSTEM, rooms, fence=None)
+    data = {"event_id": event_id, "rooms": [*rooms], "test": True}
+    return {"success": True, "data": data, "timestamp": rfc3339(now)}
 
 
 async def _scope(request: Request, test: TrialEvent, hospital_id: str) -> Scope:
@@ -87,6 +103,8 @@ async def history(
     except InvalidRoom as error:
         raise Invalid(str(error)) from error
     _, hospital_id = await permitted(request, Verb.WATCH, parsed)
+    if parsed.kind in LIVE_ONLY:
+        raise Invalid(f"{room} is live only: it has no history")
     since = Position(epoch=epoch, offset=offset) if epoch is not None and offset is not None else None
     address = RoomAddress(hospital_id=hospital_id, room=room)
     outcome = await live_of(request).rooms.history(address, since=since, limit=limit)

@@ -17,9 +17,11 @@ import msgspec
 
 from hub.errors import RoomsUnavailable
 from hub.limits import Limits
-from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, message_from
+from hub.rooms.live_only import messages_in
+from hub.rooms.messages import NOWHERE, Gap, Message, Position, Recovered, RoomAddress, message_in
 from hub.rooms.rooms import Rooms, room_key
 from hub.rooms.subscription import Subscription
+from vitals.rooms import is_live_only
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ class Subscriber(Protocol[Frame_contra]):
 
     def deliver(self, frame: Frame_contra) -> None:
         """The next message of a joined room."""
+
+    def deliver_live(self, frame: Frame_contra) -> None:
+        """A message of a joined room that remembers nothing; it may be left out."""
 
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
         """Messages of a joined room are gone; the next delivered one is the one after `position`."""
@@ -60,7 +65,8 @@ class _Watched(Generic[Frame]):
 
     def __init__(self, address: RoomAddress, frame: Callable[[Message], Frame]) -> None:
         self.address = address
-        self.position: Position | None = None
+        self.is_live_only = is_live_only(address.room)
+        self.position: Position | None = NOWHERE if self.is_live_only else None
         self.n = 0
         self.subscribers: dict[Subscriber[Frame], None] = {}
         self.joining: dict[Subscriber[Frame], list[Message]] = {}
@@ -101,6 +107,12 @@ class _Watched(Generic[Frame]):
             subscriber.missed(self.address, gap, self.position)
         for message in gap.messages:
             self.accept(message)
+
+    def pass_on_live(self, message: Message) -> None:
+        """Give a message without a place to everybody here."""
+        frame = self._frame(message)
+        for subscriber in tuple(self.subscribers):
+            subscriber.deliver_live(frame)
 
     def _pass_on(self, message: Message) -> None:
         for buffer in self.joining.values():
@@ -177,6 +189,9 @@ class Feed(Generic[Frame]):
         self, address: RoomAddress, subscriber: Subscriber[Frame], since: Position, announce: Announce
     ) -> None:
         """Subscribe to a room from a position on; `announce` is given what was missed. Raises RoomsUnavailable."""
+        if is_live_only(address.room):  # nothing is missed where nothing is kept
+            await self.join([address], subscriber, announce)
+            return
         (room,) = watched = self._enter([address], subscriber)
         try:
             await self._ready(watched)
@@ -332,7 +347,7 @@ class Feed(Generic[Frame]):
 
     async def _check_tops(self) -> None:
         """Compare every watched room with its top, which finds also a lost last message (delivery rule 24)."""
-        rooms = [room for room in self._watched.values() if room.position is not None]
+        rooms = [room for room in self._watched.values() if room.position is not None and not room.is_live_only]
         tops = await self._rooms.room_tops([room.address for room in rooms])
         for room in rooms:
             top = tops[room.address]
@@ -345,16 +360,11 @@ class Feed(Generic[Frame]):
     def _received(self, channel: str, payload: bytes) -> None:
         if (room := self._watched.get(channel)) is None:
             return
-        record_epoch, epoch, offset, n, body = payload.split(b"\n", 4)
-        message = message_from(
-            room.address.room,
-            record_epoch=int(record_epoch),
-            epoch=epoch.decode(),
-            offset=int(offset),
-            n=int(n),
-            body=body,
-        )
-        room.accept(message)
+        if room.is_live_only:
+            for told in messages_in(room.address.room, payload):
+                room.pass_on_live(told)
+            return
+        room.accept(message_in(room.address.room, payload))
         self._look(room)
 
     def _look(self, room: _Watched[Frame]) -> None:

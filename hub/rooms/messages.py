@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from hub.publication import Publication
-from vitals.events import message_type
+from vitals.events import EventName, message_type
 from vitals.identifiers import HospitalId
 
 
@@ -29,6 +29,10 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0)]
 
 
+NOWHERE: Final = Position(epoch="", offset=0)
+"""Where everybody stands in a room that remembers nothing."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message in one room, with its place there. `members` and `data` are JSON, see the module."""
 
@@ -44,6 +48,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def position(self) -> Position:
         return Position(epoch=self.epoch, offset=self.offset)
+
+    @property
+    def is_live_only(self) -> bool:
+        """Whether it has no place in a history: see `hub.rooms.live_only`."""
+        return not self.epoch
 
 
 class RoomTop(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,17 +93,20 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def body_of(publication: Publication) -> bytes:
     """The bytes under which a publication goes to Redis: derived from its content alone (delivery rule 19)."""
+    marks = {"test": publication.test, "late": publication.late}
+    return body_of_event(
+        publication.event, publication.event_id, publication.timestamp, bytes(publication.data), **marks
+    )
+
+
+def body_of_event(event: EventName, event_id: str, timestamp: datetime, data: bytes, **marks: bool) -> bytes:
+    """The bytes of one event; of `marks` those that are true are said."""
     members: dict[str, object] = {
-        "type": message_type(publication.event),
-        "event_id": publication.event_id,
-        "timestamp": rfc3339(publication.timestamp),
-    }
-    if publication.test:
-        members["test"] = True
-    if publication.late:
-        members["late"] = True
-    data = bytes(publication.data).replace(b"\n", b" ").strip()
-    return b"\n".join((publication.event.value.encode(), _encode(members)[1:-1], data))
+        "type": message_type(event),
+        "event_id": event_id,
+        "timestamp": rfc3339(timestamp),
+    } | {mark: True for mark, holds in marks.items() if holds}
+    return b"\n".join((event.value.encode(), _encode(members)[1:-1], data.replace(b"\n", b" ").strip()))
 
 
 def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: int, body: bytes) -> Message:
@@ -110,6 +122,13 @@ def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: in
         members=members,
         data=data,
     )
+
+
+def message_in(room: str, payload: bytes) -> Message:
+    """The message that `publish.lua` has sent over a room's channel."""
+    record_epoch, epoch, offset, n, body = payload.split(b"\n", 4)
+    place = {"record_epoch": int(record_epoch), "offset": int(offset), "n": int(n)}
+    return message_from(room, epoch=epoch.decode(), body=body, **place)
 
 
 def rfc3339(instant: datetime) -> str:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from hub.errors import Fenced, RoomsUnavailable
 from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
+from hub.rooms.live_only import LiveMessage, arguments_of, payload_of
 from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, body_of, message_from
 from hub.rooms.servers import Servers, open_servers, script_text
 from hub.rooms.subscription import Subscription
@@ -45,6 +46,7 @@ class Rooms:
         self._servers = servers
         self._limits = limits or Limits()
         self._publish = servers.script(script_text("publish.lua"))
+        self._publish_live = servers.script(script_text("publish_live.lua"))
         self._read = servers.script(script_text("read.lua"))
 
     @classmethod
@@ -101,6 +103,23 @@ class Rooms:
         Where the rooms are already at `from_n` or beyond, nothing changes. Raises as `publish`.
         """
         return await self._write(hospital_id, fence, new_epoch, from_n, [], [0])
+
+    async def publish_live(
+        self, hospital_id: HospitalId, rooms: Mapping[str, Sequence[LiveMessage]], *, fence: Fence | None
+    ) -> int:
+        """Tell live-only rooms of one hospital, each all of its messages at once; how many nodes heard one. Nothing is kept.
+
+        Without a fence whoever calls answers for it (test events). Raises Fenced as `publish`.
+        """
+        keys = [room_key(RoomAddress(hospital_id=hospital_id, room=room)) for room in rooms]
+        payloads = [payload_of(messages) for messages in rooms.values()]
+        status, held, reached = await self._servers.run(
+            self._publish_live, [state_key(hospital_id), *keys], arguments_of(fence, self._limits, payloads)
+        )
+        if status != b"ok":
+            given = fence.record_epoch if fence else None
+            raise Fenced(_FENCED[status].format(hospital_id=hospital_id, given=given, held=held))
+        return int(reached)
 
     async def top(self, hospital_id: HospitalId) -> StreamTop | None:
         """Where a hospital's stream stands; None where Redis knows nothing of it."""

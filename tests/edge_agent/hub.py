@@ -26,6 +26,8 @@ from vitals.envelope import (
     ranges_of,
 )
 from vitals.topics import Channel, parse_topic, topic
+from vitals.waveform_envelope import decode_chunk, decode_waveforms
+from vitals.waveforms import SampleChunk
 
 WAIT_SECONDS = 30.0
 ANSWER = True
@@ -43,6 +45,7 @@ class Hub:
     token: int = 1
     batches: list[tuple[Channel, Batch]] = field(default_factory=list)
     entries: dict[tuple[str, int], object] = field(default_factory=dict)
+    chunks: list[SampleChunk] = field(default_factory=list)
     repeats: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -61,6 +64,9 @@ class Hub:
     async def run(self) -> None:
         async for message in self.client.messages:
             gateway, channel = parse_topic(str(message.topic))
+            if channel is Channel.WAVEFORMS:
+                await self._take_waveforms(bytes(message.payload))
+                continue
             batch = decode_batch(bytes(message.payload))
             answer = self._take(batch)
             if self.answers(batch):
@@ -79,6 +85,11 @@ class Hub:
         """Lose everything, as a database restored to its beginning has."""
         self.entries.clear()
         self.batches.clear()
+
+    async def _take_waveforms(self, payload: bytes) -> None:
+        async with self.changed:
+            self.chunks += [decode_chunk(raw) for raw in decode_waveforms(payload).chunks]
+            self.changed.notify_all()
 
     def _take(self, batch: Batch) -> Acknowledgement:
         committed: list[int] = []
@@ -116,6 +127,7 @@ async def hub(port: int) -> AsyncIterator[Hub]:
     ) as client:
         for channel in (Channel.READINGS, Channel.EVENTS):
             await client.subscribe(f"bedside/v1/+/{channel}", qos=1)
+        await client.subscribe(f"bedside/v1/+/{Channel.WAVEFORMS}", qos=0)
         running = Hub(client)
         task = asyncio.create_task(running.run(), name="test-hub")
         try:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from device_drivers.oximeters.contec_v7_packets import LivePacket
@@ -117,6 +118,13 @@ def with_refusals(state_dir: Path) -> status.StatusReport | None:
     return report if report and DEVICE in report.devices and report.devices[DEVICE].refused else None
 
 
+def with_samples(state_dir: Path, has_enough: Callable[[status.DeviceReport], object]) -> status.DeviceReport | None:
+    """The device's status, once it counts enough samples."""
+    report = status.read(state_dir)
+    device = report.devices.get(DEVICE) if report else None
+    return device if device and has_enough(device) else None
+
+
 async def test_an_oximeter_on_a_line_reaches_the_hub(oximeter: Oximeter, agent: Agent, road: Hub):
     oximeter.plug_in()
     async with agent():
@@ -124,6 +132,45 @@ async def test_an_oximeter_on_a_line_reaches_the_hub(oximeter: Oximeter, agent: 
         oximeter.measures(97)
         oximeter.measures(96)
         await road.until(lambda hub: 97 in saturations(hub))
+
+
+async def test_its_waveform_reaches_the_hub_live_and_leaves_the_outbox_alone(
+    oximeter: Oximeter, agent: Agent, road: Hub, settings: GatewaySettings
+):
+    oximeter.plug_in()
+    async with agent():
+        await asyncio.wait_for(oximeter.asked.wait(), 10)
+
+        async def heard() -> bool:
+            oximeter.measures(97)  # again and again: before there is a link, waveforms are dropped
+            return bool(road.chunks)
+
+        await eventually(heard, seconds=30)
+        report = await eventually(
+            lambda: with_samples(settings.state_dir, lambda device: device.samples_sent), seconds=30
+        )
+        assert report.samples >= report.samples_sent + report.samples_dropped
+    assert {sample for chunk in road.chunks for sample in chunk.samples} == {50}
+    assert {(str(chunk.device), chunk.rate_hz, chunk.low, chunk.high) for chunk in road.chunks} == {
+        (DEVICE, 60, 0, 127)
+    }
+
+
+async def test_a_device_whose_waveforms_are_switched_off_sends_none(
+    oximeter: Oximeter, settings: GatewaySettings, road: Hub
+):
+    (device,) = settings.devices
+    quiet = msgspec.structs.replace(settings, devices=(msgspec.structs.replace(device, waveforms=False),))
+    oximeter.plug_in()
+    stop = asyncio.Event()
+    task = asyncio.create_task(run(quiet, stop=stop))
+    await asyncio.wait_for(oximeter.asked.wait(), 10)
+    oximeter.measures(97)
+    report = await eventually(lambda: with_samples(settings.state_dir, lambda device: device.samples), seconds=30)
+    await road.until(lambda hub: 97 in saturations(hub))
+    stop.set()
+    await asyncio.wait_for(task, 15)
+    assert (report.samples_sent, report.samples_dropped, road.chunks) == (0, 0, [])
 
 
 async def test_unplugging_and_plugging_in_again_are_events_and_the_readings_go_on(

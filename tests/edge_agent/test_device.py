@@ -12,10 +12,11 @@ from device_drivers.sessions import CommandRefused, SendBytes, TimePassed
 from edge_agent.connection import State
 from edge_agent.device import MID_STREAM_BYTES, Device, Profile
 from edge_agent.settings import ReplaySettings
-from tests.edge_agent.links import ByteSession, MemoryOutbox, TestConnector, TestLink
+from tests.edge_agent.links import SAMPLES, ByteSession, MemoryOutbox, TestConnector, TestLink
 from tests.edge_agent.manual_time import ManualTime, settle
 from tests.edge_agent.samples import NOON, OXIMETER
 from vitals.readings import Replayed
+from vitals.waveforms import SampleChunk
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def running(outbox: MemoryOutbox, connector: TestConnector, time: ManualTime) ->
         replay: ReplaySettings | None = None,
         session: Callable[[], ByteSession] = ByteSession,
         allow_inflation: bool = False,
+        waveforms: Callable[[SampleChunk], None] = lambda _: None,
     ) -> AsyncIterator[Device]:
         profile = Profile(
             device=OXIMETER,
@@ -54,6 +56,7 @@ def running(outbox: MemoryOutbox, connector: TestConnector, time: ManualTime) ->
             stale_after_seconds=stale,
             replay=replay,
             allow_inflation=allow_inflation,
+            waveforms=waveforms,
         )
         device = Device(profile, connector, outbox, time=time.time)
         task = asyncio.create_task(device.run())
@@ -309,11 +312,13 @@ async def test_a_cuff_that_may_inflate_does_and_the_log_says_so(running: Running
     assert [record.message for record in caplog.records if "the cuff inflates" in record.message]
 
 
-async def test_samples_of_a_waveform_are_counted_and_not_kept(running: Running, connector, outbox):
+async def test_samples_of_a_waveform_are_counted_and_handed_on_and_not_kept(running: Running, connector, outbox):
     link = TestLink()
     connector.offers(link)
-    async with running() as device:
+    handed_on: list[SampleChunk] = []
+    async with running(waveforms=handed_on.append) as device:
         link.gives(b"\xf0\xf0\x61")
         await outbox.until(lambda: outbox.readings)
         assert device.status.samples == 6
+    assert handed_on == [SAMPLES, SAMPLES]
     assert len(outbox.readings) == 1

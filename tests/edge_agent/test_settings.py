@@ -15,6 +15,7 @@ from edge_agent.settings import (
     MqttSettings,
     OutboxSettings,
     ReplaySettings,
+    WaveformSettings,
     from_mapping,
     load,
 )
@@ -117,7 +118,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
 
 def test_every_key_is_in_the_reference():
     text = REFERENCE.read_text()
-    structs = (GatewaySettings, MqttSettings, OutboxSettings, DeviceSettings, ReplaySettings, LoggingSettings)
+    structs = (GatewaySettings, MqttSettings, OutboxSettings, WaveformSettings, DeviceSettings, ReplaySettings)
+    structs += (LoggingSettings,)
     keys = {key for struct in structs for key in struct.__struct_fields__} - {"mqtt", "outbox", "devices", "logging"}
     assert sorted(key for key in keys if f"| `{key}` |" not in text) == []
 

@@ -14,7 +14,7 @@ import pytest
 from bedside.services.mosquitto import Mosquitto
 from bedside.services.redis import Redis
 from tests.hub.ingest import support
-from tests.hub.ingest.support import Gateway, entries, gateway
+from tests.hub.ingest.support import Gateway, chunk, entries, gateway
 from tests.hub.rest.conftest import WholeHub, whole_hub
 from tests.support.hub import HOSPITAL, PATIENT, WAIT_SECONDS, receive
 from vitals.envelope import DeviceEvent, DeviceEventEntry, DeviceEventKind
@@ -23,12 +23,14 @@ from vitals.identifiers import DeviceKey, DeviceType
 from vitals.topics import Channel
 
 CUFF = DeviceKey(device_type=DeviceType.BLOOD_PRESSURE_MONITOR, device_id="cuff-1")
+OXIMETER = DeviceKey(device_type=DeviceType.PULSE_OXIMETER, device_id="oximeter-1")
 P, H, W, D = f"patient:{PATIENT}", f"hospital:{HOSPITAL}", f"ward:{HOSPITAL}:w1", f"device:{CUFF}"
 NEW = "patient:waiting"
 NOTICE = {"severity": "critical", "message": "Fire on floor 2", "data": {"floor": 2}}
 SYSTEM = {"message": "Tonight", "severity": "info", "starts": "2026-12-01T00:00:00Z", "ends": "2026-12-01T01:00:00Z"}
 EVERYWHERE = [
     *(f"{room}{part}" for room in (P, NEW, W) for part in ("", ":vitals", ":alerts")),
+    f"{P}:waveforms",
     *(D, f"{D}:status", H, f"{H}:alerts", f"{H}:devices", "system:alerts"),
 ]
 
@@ -68,6 +70,13 @@ def happened(kind: DeviceEventKind, **fields: Any) -> Operation:
     return operation
 
 
+def sampled(samples: tuple[int | None, ...]) -> Operation:
+    async def operation(_: WholeHub, one: Gateway) -> None:
+        await one.send_samples(chunk(samples, device=OXIMETER))
+
+    return operation
+
+
 def announced(event: EventName, **fields: str) -> Operation:
     return posted("/system/announcements", {"event": event, **SYSTEM, **fields}, "admin", hospitals=["*"])
 
@@ -97,6 +106,20 @@ CASES = {
             "data": {"systolic": 150, "diastolic": 95, "device_id": "cuff-1"},
             "kind": "physiological",
             "repeat": 1,
+        },
+    ),
+    EventName.PATIENT_WAVEFORM: Case(
+        operation=sampled((1, None, 3)),
+        rooms={f"{P}:waveforms"},
+        members={"signal", "rate_hz", "start", "samples", "scale", "unit"},
+        known={
+            "patient_id": PATIENT,
+            "device_type": "pulse_oximeter",
+            "device_id": "oximeter-1",
+            "signal": "plethysmogram",
+            "samples": [1, None, 3],
+            "scale": {"low": 0, "high": 127},
+            "unit": "1",
         },
     ),
     EventName.PATIENT_STATUS_CHANGE: Case(
@@ -188,7 +211,7 @@ CASES = {
 
 def test_every_event_has_its_case():
     assert set(CASES) == set(EventName)
-    assert len(CASES) == 16
+    assert len(CASES) == 17
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ SCOPE = Scope(hospital_id="h", ward_ids=("w",), patient_id="p", device=CUFF)
 ROUTES = {  # the contract's table "Rooms and events", written out once more by hand
     "patient.vitals.update": ("vitals_update", ["patient:p:vitals", "ward:h:w:vitals"]),
     "patient.alert": ("patient_alert", ["patient:p:alerts", "ward:h:w:alerts", "hospital:h:alerts"]),
+    "patient.waveform": ("patient_waveform", ["patient:p:waveforms"]),
     "patient.status.change": ("patient_status_change", ["patient:p", "ward:h:w", "hospital:h"]),
     "patient.admission": ("patient_admission", ["patient:p", "ward:h:w", "hospital:h"]),
     "patient.discharge": ("patient_discharge", ["patient:p", "ward:h:w", "hospital:h"]),

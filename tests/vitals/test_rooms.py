@@ -1,7 +1,7 @@
 import pytest
 
 from vitals.errors import InvalidRoom
-from vitals.rooms import AUTO_SUBSCRIPTIONS, RoomKind, parse_room
+from vitals.rooms import AUTO_SUBSCRIPTIONS, RoomKind, is_live_only, parse_room
 
 GUIDE_ROOMS = [  # "Room Naming Convention" of the guide
     "patient:507f1f77bcf86cd799439011",
@@ -60,3 +60,17 @@ def test_endpoints_subscribe_to_the_rooms_that_the_guide_lists():
         "hospital:{hospital_id}:devices",
     ]
     assert forms["device"] == ["device:{device_type}:{device_id}", "device:{device_type}:{device_id}:status"]
+
+
+@pytest.mark.parametrize(
+    ("name", "live_only"),
+    [
+        ("patient:p:waveforms", True),
+        ("patient:p:vitals", False),
+        ("hospital:waveforms", False),
+        ("patient:waveforms", False),
+        ("device:thermometer:waveforms", False),
+    ],
+)
+def test_only_a_patients_waveforms_are_not_remembered(name: str, live_only: bool):
+    assert is_live_only(name) is live_only

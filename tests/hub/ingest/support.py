@@ -26,6 +26,8 @@ from vitals.identifiers import DeviceKey, DeviceType
 from vitals.parameters import Parameter, Vital
 from vitals.readings import Reading, measured_value
 from vitals.topics import Channel, topic
+from vitals.waveform_envelope import encode_chunk, encode_waveforms
+from vitals.waveforms import SampleChunk, Signal
 
 HOSPITAL, PATIENT = "h1", "p1"
 CUFF = DeviceKey(device_type=DeviceType.BLOOD_PRESSURE_MONITOR, device_id="BP-1")
@@ -75,6 +77,12 @@ def pressure(systolic: int, diastolic: int, *, at: datetime | None = None, **cha
     return Reading(**(fields | changed))
 
 
+def chunk(samples: Sequence[int | None] = (1, 2, 3), *, device: DeviceKey = OXIMETER, **changed: object) -> SampleChunk:
+    """An oximeter's plethysmogram, just now."""
+    fields = {"started": now(), "rate_hz": 60.0, "low": 0, "high": 127} | changed
+    return SampleChunk(device=device, signal=Signal.PLETHYSMOGRAM, samples=tuple(samples), **fields)
+
+
 class Gateway:
     """What a gateway says and hears, without an outbox: the test decides what is sent, and when."""
 
@@ -101,6 +109,15 @@ class Gateway:
 
     async def send_bytes(self, payload: bytes, channel: Channel = Channel.READINGS) -> None:
         await self._client.publish(topic(self.name, channel), payload, qos=1)
+
+    async def send_samples(self, *chunks: SampleChunk, gateway: str | None = None) -> None:
+        """A batch of waveforms, at QoS 0."""
+        bodies = [encode_chunk(one) for one in chunks]
+        payload = encode_waveforms(gateway=gateway or self.name, sent=now(), chunks=bodies)
+        await self.send_live(payload)
+
+    async def send_live(self, payload: bytes, *, retain: bool = False) -> None:
+        await self._client.publish(topic(self.name, Channel.WAVEFORMS), payload, qos=0, retain=retain)
 
     async def acknowledgement(self) -> Acknowledgement:
         """The next one, within five seconds; greetings are passed over."""
@@ -129,11 +146,10 @@ async def gateway(port: int, name: str = "gw-1") -> AsyncIterator[Gateway]:
         listener.cancel()
 
 
-@asynccontextmanager
-async def ingesting(
-    database_url: str, redis_url: str, port: int, folder: Path, *, name: str = "hub-1"
-) -> AsyncIterator[tuple[Record, Rooms, Ingest]]:
-    """A running ingest on real services, its hospital owned and its connection up."""
+async def made(
+    database_url: str, redis_url: str, port: int, folder: Path, *, name: str
+) -> tuple[Record, Rooms, Ingest]:
+    """An ingest on real services that does not run yet."""
     password = folder / "hub-password"
     await asyncio.to_thread(password.write_text, HUB_PASSWORD)
     record = await Record.open(database_url, clock=now)
@@ -141,6 +157,15 @@ async def ingesting(
     rooms = Rooms.connect(redis_url)
     settings = MqttSettings(host="127.0.0.1", port=port, username="hub", password_file=password)
     ingest = Ingest(record, rooms, settings, load_rules(None), name=name, new_id=lambda: secrets.token_hex(12))
+    return record, rooms, ingest
+
+
+@asynccontextmanager
+async def ingesting(
+    database_url: str, redis_url: str, port: int, folder: Path, *, name: str = "hub-1"
+) -> AsyncIterator[tuple[Record, Rooms, Ingest]]:
+    """A running ingest, its hospital owned and its connection up."""
+    record, rooms, ingest = await made(database_url, redis_url, port, folder, name=name)
     task = asyncio.create_task(ingest.run())
     try:
         await eventually(lambda: ingest.broker_connected and ingest.alive_at)

@@ -50,6 +50,12 @@ TRIAL = {
     "beds_occupied": 1,
     "starts": "2026-01-01T00:00:00Z",
     "version": "2",
+    "signal": "plethysmogram",
+    "rate_hz": 60,
+    "start": "2026-01-01T00:00:00Z",
+    "samples": [1, None, 3],
+    "scale": {"low": 0, "high": 127},
+    "unit": "1",
 }
 CUFF = ("devices", "blood_pressure_monitor", "cuff-1", "data")
 

@@ -32,6 +32,9 @@ class Watcher:
     def deliver(self, frame: Message) -> None:
         self.told.put_nowait(frame)
 
+    def deliver_live(self, frame: Message) -> None:
+        self.told.put_nowait(frame)
+
     def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
         self.told.put_nowait((gap, position))
 
