@@ -90,14 +90,18 @@ async def test_what_is_bad_is_counted_and_spoils_nothing_beside_it(hub: WholeHub
         encode_waveforms(gateway="gw-1", sent=now(), chunks=[sound]).replace(b'"v":1', b'"v":9'),
         encode_waveforms(gateway="gw-1", sent=now(), chunks=[bad, encode_chunk(good(2)), b'{"none": 1}']),
     ]
-    async with gateway(mosquitto_server.port) as one, watching(hub, WAVEFORMS, ALERTS) as client:
+    async with (
+        gateway(mosquitto_server.port) as one,
+        watching(hub, WAVEFORMS) as client,
+        watching(hub, ALERTS) as nurse,
+    ):
         for payload in batches:
             await one.send_live(payload)
         await one.send_samples(chunk((5,), device=NOBODYS), chunk((5,), device=SPARE), good(3))
         await one.send_samples(good(5, started=now() + timedelta(days=3)), good(4))
         await one.send(*entries([pressure(150, 95, device=CUFF)]))
         assert await told(client, one) == [2, 3, 4]
-        assert (await receive(client, until="patient_alert"))["data"]["alert_type"] == "high_blood_pressure"
+        assert (await receive(nurse, until="patient_alert"))["data"]["alert_type"] == "high_blood_pressure"
         answer = await counters(hub)
     assert answer["refused"]["gw-1"] == {
         "waveform_malformed": 6,
