@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-from devtools import locks, programs
+from devtools import locks, programs, web
 from devtools.console import Failed, say
 from devtools.environment import BELOW, CHECKOUT, PYTHON, VENV, ensure_environment, environment
 
@@ -90,6 +90,13 @@ def docs(arguments: list[str]) -> int:
     _become(PYTHON, CHECKOUT / "docs" / "tables.py", *arguments)
 
 
+def web_(arguments: list[str]) -> int:
+    """build the TypeScript client into .bedside/typescript/dist"""
+    _prepare(())
+    say(f"the TypeScript client is in {web.build().relative_to(CHECKOUT)}")
+    return 0
+
+
 def lock(arguments: list[str]) -> int:
     """remake requirements/*.txt from pyproject.toml; --upgrade takes the newest versions"""
     _prepare(())
@@ -100,11 +107,13 @@ def lock(arguments: list[str]) -> int:
 def setup(arguments: list[str]) -> int:
     """everything that the other commands would fetch, now: for working off line later"""
     _prepare((*programs.TESTS, *programs.MODEL))
+    web.build()
     return 0
 
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
-    command.__name__: command for command in (demo, bedside, test, check, bench, fuzz, model, docs, lock, setup)
+    command.__name__.rstrip("_"): command
+    for command in (demo, bedside, test, check, bench, fuzz, model, docs, web_, lock, setup)
 }
 
 

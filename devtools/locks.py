@@ -20,6 +20,7 @@ _SOURCES: Final = {
     "dev": ("pyproject.toml", "requirements/build.in", "--all-extras"),
     "edge": ("pyproject.toml", "--extra=edge", "--constraints=requirements/dev.txt"),
     "hub": ("pyproject.toml", "--extra=hub", "--constraints=requirements/dev.txt"),
+    "client": ("pyproject.toml", "--extra=client", "--constraints=requirements/dev.txt"),
     "build": ("requirements/build.in", "--constraints=requirements/dev.txt"),
 }
 """`dev` is everything and comes first: the others take its versions."""

@@ -359,3 +359,7 @@ if __name__ == "__main__":
         if (after := filled(before)) != before:
             document.write_text(after, encoding="utf-8")
             print(f"written: {document.relative_to(DOCS.parent)}")
+    import catalogue
+
+    if catalogue.write():
+        print(f"written: {catalogue.FILE.relative_to(DOCS.parent)}")

@@ -22,6 +22,7 @@ MAY_IMPORT = {
         *("msgspec", "vitals", "device_drivers", "edge_agent", "hub", "simulators"),
         *("paho", "redis", "rich", "sqlalchemy", "uvicorn", "websockets"),
     },
+    "bedside/client": {"msgspec", "vitals", "websockets"},
 }  # fmt: skip
 PURE = ("vitals", "device_drivers")
 OUTSIDE_WORLD = {
@@ -82,6 +83,27 @@ def test_gateway_and_hub_never_import_each_other():
 def test_only_transports_touch_bluetooth_and_serial_lines():
     holders = {name for name, allowed in MAY_IMPORT.items() if allowed & {"bleak", "serial"}}
     assert holders == {"device_drivers/transports"}
+
+
+def test_the_client_needs_nothing_else_of_the_command_line():
+    """Who installs `bedside[client]` has neither the hub nor what the commands need."""
+    own = [
+        f"{path.relative_to(CHECKOUT)}:{line} imports {module}"
+        for path in _sources("bedside/client")
+        for line, module in _imports(path)
+        if module.partition(".")[0] == "bedside" and not f"{module}.".startswith("bedside.client.")
+    ]
+    assert own == []
+
+
+def test_only_one_module_of_the_client_knows_the_websocket_library():
+    holders = {
+        path.name
+        for path in _sources("bedside/client")
+        for _, module in _imports(path)
+        if module.partition(".")[0] == "websockets"
+    }
+    assert holders == {"socket.py"}
 
 
 @pytest.mark.parametrize("package", PURE)

@@ -32,6 +32,10 @@ ALONE = {
             ("doctor", "--help"),
         ),
     },
+    "client": {
+        "absent": ("fastapi", "sqlalchemy", "redis", "uvicorn", "bleak", "serial", "aiomqtt", "rich", "bumble"),
+        "commands": (("--help",),),
+    },
     "edge": {
         "absent": ("fastapi", "sqlalchemy", "redis", "uvicorn", "bumble"),
         "commands": (
@@ -99,6 +103,12 @@ def test_an_extra_runs_alone(extra, wheel, tmp_path):
     assert _run(programs / "python", "-c", find, *ALONE[extra]["absent"]).strip() == "[]"
     for command in ALONE[extra]["commands"]:
         assert "usage" in _run(programs / "bedside", *command).lower(), command
+
+
+@pytest.mark.slow
+def test_the_client_is_imported_where_nothing_else_of_the_product_is_installed(wheel, tmp_path):
+    programs = _install("client", wheel, tmp_path / "client")
+    assert _run(programs / "python", "-c", "import bedside.client; print(bedside.client.Client.__name__)") == "Client\n"
 
 
 @pytest.mark.slow

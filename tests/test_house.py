@@ -86,7 +86,8 @@ def test_a_lock_names_no_place(lock):
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("dev", ("edge", "hub", "sim", "dev")), ("hub", ("hub",)), ("edge", ("edge",))]
+    ("name", "extras"),
+    [("dev", ("edge", "hub", "client", "sim", "dev")), ("hub", ("hub",)), ("edge", ("edge",)), ("client", ("client",))],
 )
 def test_a_lock_holds_what_pyproject_asks_for(name, extras):
     pinned = {canonicalize_name(pin.name): pin for pin in _pins(CHECKOUT / "requirements" / f"{name}.txt")}

@@ -1,0 +1,160 @@
+"""The rooms that are wanted, and where each stands: which messages are new, which are repeats, which reveal a hole. Pure."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum, unique
+from typing import Any, Final
+
+import msgspec
+
+from bedside.client.events import (
+    ClientEvent,
+    Denied,
+    Gap,
+    Position,
+    Recovered,
+    Revoked,
+    Subscribed,
+)
+from bedside.client.incoming import Frame
+
+COALESCED_SUFFIX: Final = ":vitals"
+"""Rooms in which the hub may leave out older numerics, so that offsets jump; it never leaves out anything else."""
+
+
+class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A room to subscribe to. `since`: go on after a position. `snapshot`, `max_rate` (numerics a second) and `presence` as in the contract."""
+
+    room: str
+    since: Position | None = None
+    snapshot: bool = False
+    max_rate: float | None = None
+    presence: bool = False
+
+
+@unique
+class Standing(StrEnum):
+    """`asked`: messages are not taken until the answer has come."""
+
+    WANTED = "wanted"
+    ASKED = "asked"
+    HELD = "held"
+
+
+@unique
+class Fate(StrEnum):
+    """What becomes of a message."""
+
+    SHOWN = "shown"
+    REPEAT = "repeat"
+    HOLE = "hole"
+
+
+class _Room:
+    """`position` None: nothing is had yet. `asked_since`: the position of the request that is under way."""
+
+    def __init__(self, wanted: RoomRequest) -> None:
+        self.wanted = wanted
+        self.position = wanted.since
+        self.standing = Standing.WANTED
+        self.asked_since: Position | None = None
+
+    def request(self) -> dict[str, Any]:
+        """The entry of a `subscribe` message."""
+        wanted, since = self.wanted, self.position
+        self.standing, self.asked_since = Standing.ASKED, since
+        asked: dict[str, Any] = {"room": wanted.room}
+        if since is not None:
+            asked["since"] = {"epoch": since.epoch, "offset": since.offset}
+        options = {"snapshot": wanted.snapshot, "max_rate": wanted.max_rate, "presence": wanted.presence}
+        return asked | {name: value for name, value in options.items() if value}
+
+    def take(self, epoch: str, offset: int, n: int | None) -> Fate:
+        """Delivery rule 24: epoch first, then offset; rule 27: nothing that a snapshot has."""
+        position = self.position
+        if self.standing is not Standing.HELD or position is None:
+            return Fate.REPEAT
+        if epoch != position.epoch:
+            return Fate.HOLE
+        if offset <= position.offset:
+            return Fate.REPEAT
+        if offset > position.offset + 1 and not self.wanted.room.endswith(COALESCED_SUFFIX):
+            return Fate.HOLE
+        self.position = msgspec.structs.replace(position, offset=offset)
+        in_snapshot = n is not None and position.n is not None and n <= position.n
+        return Fate.REPEAT if in_snapshot else Fate.SHOWN
+
+
+class RoomBook:
+    """All rooms of one client; it outlives connections."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, _Room] = {}
+
+    def __contains__(self, room: str) -> bool:
+        return room in self._rooms
+
+    def want(self, requests: Iterable[RoomRequest]) -> None:
+        """Add rooms, or ask for those that are there anew under other options. A position that is known stays, unless `since` gives one."""
+        for wanted in requests:
+            known = self._rooms.get(wanted.room)
+            self._rooms[wanted.room] = fresh = _Room(wanted)
+            if known is not None and wanted.since is None:
+                fresh.position = known.position
+
+    def forget(self, rooms: Iterable[str]) -> list[str]:
+        """Remove rooms; those that were there."""
+        return [room for room in rooms if self._rooms.pop(room, None) is not None]
+
+    def disconnected(self) -> None:
+        for room in self._rooms.values():
+            room.standing = Standing.WANTED
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Entries for all rooms that are neither held nor asked for; they are asked for now."""
+        return [room.request() for room in self._rooms.values() if room.standing is Standing.WANTED]
+
+    def want_again(self, rooms: Sequence[str]) -> None:
+        """The request failed for now, or a hole was seen: ask again, from where the room stands."""
+        for name in rooms:
+            if (room := self._rooms.get(name)) is not None:
+                room.standing = Standing.WANTED
+
+    def take(self, room: str, epoch: str, offset: int, n: int | None) -> Fate:
+        known = self._rooms.get(room)
+        return Fate.REPEAT if known is None else known.take(epoch, offset, n)
+
+    def position(self, room: str) -> Position | None:
+        """From where a room would be resumed."""
+        known = self._rooms.get(room)
+        return known.position if known else None
+
+    def answered(self, answer: Frame) -> ClientEvent | None:
+        """Take a `subscription`; what there is to tell of it."""
+        room = self._rooms.get(answer.room or "")
+        if room is None:
+            return None
+        match answer.status:
+            case "subscribed":
+                return _subscribed(room, answer)
+            case "denied":
+                del self._rooms[room.wanted.room]
+                return Denied(room=room.wanted.room, reason=answer.reason or "")
+            case "revoked":
+                del self._rooms[room.wanted.room]
+                return Revoked(room=room.wanted.room, reason=answer.reason or "")
+        return None
+
+
+def _subscribed(room: _Room, answer: Frame) -> ClientEvent | None:
+    """A room's answer, or news of a standing one: messages of it are gone."""
+    name, since = room.wanted.room, room.asked_since
+    standing, room.standing, room.asked_since = room.standing, Standing.HELD, None
+    if answer.recovered:
+        return Recovered(room=name, replayed=answer.replayed)
+    if standing is Standing.HELD and answer.missing is None:
+        return None
+    epoch, offset = answer.epoch or "", answer.offset or 0
+    room.position = Position(epoch=epoch, offset=offset, n=answer.snapshot_n())
+    if since is None and answer.missing is None:
+        return Subscribed(room=name, epoch=epoch, offset=offset, n=answer.n, snapshot=answer.snapshot_content())
+    return Gap(room=name, missing=answer.missing, snapshot=answer.snapshot_content(), epoch=epoch, offset=offset)
