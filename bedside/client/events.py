@@ -100,7 +100,7 @@ class Revoked(_Told, frozen=True, kw_only=True, tag="revoked"):
 
 
 class PresenceChange(_Told, frozen=True, kw_only=True, tag="presence_change"):
-    """Who is there has changed, in a room that was subscribed to with `presence`; `change` is the hub's message."""
+    """Who is there, in a room that was subscribed to with `presence`. `change` is the hub's message: `presence`, all users, or `presence_change`, one."""
 
     room: str
     change: dict[str, Any]
@@ -109,13 +109,13 @@ class PresenceChange(_Told, frozen=True, kw_only=True, tag="presence_change"):
 class Expiring(_Told, frozen=True, kw_only=True, tag="expiring"):
     """The token ends soon; the token callable is being asked for another."""
 
-    expires_at: datetime | None = None
+    expires: datetime | None = None
 
 
 class Refreshed(_Told, frozen=True, kw_only=True, tag="refreshed"):
     """The hub took a new token on the standing connection."""
 
-    expires_at: datetime | None = None
+    expires: datetime | None = None
 
 
 class Reconnected(_Told, frozen=True, kw_only=True, tag="reconnected"):

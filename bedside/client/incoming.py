@@ -47,7 +47,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime | None = None
     upstream: str = "ok"
     judged_at: datetime | None = None
-    expires_at: datetime | None = None
+    expires: datetime | None = None
 
     def snapshot_content(self) -> Any:  # noqa: ANN401 - any JSON
         return _decode_any(self.snapshot)

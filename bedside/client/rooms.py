@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum, unique
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -16,9 +16,6 @@ from bedside.client.events import (
     Subscribed,
 )
 from bedside.client.incoming import Frame
-
-COALESCED_SUFFIX: Final = ":vitals"
-"""Rooms in which the hub may leave out older numerics, so that offsets jump; it never leaves out anything else."""
 
 
 class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,22 +62,22 @@ class _Room:
         asked: dict[str, Any] = {"room": wanted.room}
         if since is not None:
             asked["since"] = {"epoch": since.epoch, "offset": since.offset}
-        options = {"snapshot": wanted.snapshot, "max_rate": wanted.max_rate, "presence": wanted.presence}
+        options = {"snapshot": wanted.snapshot, "max_rate": wanted.max_rate}
         return asked | {name: value for name, value in options.items() if value}
 
-    def take(self, epoch: str, offset: int, n: int | None) -> Fate:
-        """Delivery rule 24: epoch first, then offset; rule 27: nothing that a snapshot has."""
-        position = self.position
+    def take(self, message: Frame) -> Fate:
+        """Delivery rule 24: epoch first, then offset; rule 27: nothing that a snapshot has, which the hub may leave out, too."""
+        position, offset, n = self.position, message.offset or 0, message.n
         if self.standing is not Standing.HELD or position is None:
             return Fate.REPEAT
-        if epoch != position.epoch:
+        if message.epoch != position.epoch:
             return Fate.HOLE
         if offset <= position.offset:
             return Fate.REPEAT
-        if offset > position.offset + 1 and not self.wanted.room.endswith(COALESCED_SUFFIX):
+        if offset > position.offset + 1 + message.skipped and position.n is None:
             return Fate.HOLE
-        self.position = msgspec.structs.replace(position, offset=offset)
         in_snapshot = n is not None and position.n is not None and n <= position.n
+        self.position = Position(epoch=position.epoch, offset=offset, n=position.n if in_snapshot else None)
         return Fate.REPEAT if in_snapshot else Fate.SHOWN
 
 
@@ -109,9 +106,10 @@ class RoomBook:
         for room in self._rooms.values():
             room.standing = Standing.WANTED
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Entries for all rooms that are neither held nor asked for; they are asked for now."""
-        return [room.request() for room in self._rooms.values() if room.standing is Standing.WANTED]
+    def requests(self, *, presence: bool) -> list[dict[str, Any]]:
+        """Entries for the rooms, with or without presence, that are neither held nor asked for; they are asked for now."""
+        wanted = [room for room in self._rooms.values() if room.standing is Standing.WANTED]
+        return [room.request() for room in wanted if room.wanted.presence is presence]
 
     def want_again(self, rooms: Sequence[str]) -> None:
         """The request failed for now, or a hole was seen: ask again, from where the room stands."""
@@ -119,9 +117,9 @@ class RoomBook:
             if (room := self._rooms.get(name)) is not None:
                 room.standing = Standing.WANTED
 
-    def take(self, room: str, epoch: str, offset: int, n: int | None) -> Fate:
-        known = self._rooms.get(room)
-        return Fate.REPEAT if known is None else known.take(epoch, offset, n)
+    def take(self, message: Frame) -> Fate:
+        known = self._rooms.get(message.room or "")
+        return Fate.REPEAT if known is None else known.take(message)
 
     def position(self, room: str) -> Position | None:
         """From where a room would be resumed."""

@@ -237,21 +237,21 @@ class Session:
             case "subscription":
                 self._take_answer(frame)
             case "expiring":
-                self._tell(Expiring(expires_at=frame.expires_at))
+                self._tell(Expiring(expires=frame.expires))
                 self._commands.append(AskToken())
             case "refreshed":
-                self._tell(Refreshed(expires_at=frame.expires_at))
-            case "presence_change":
-                self._tell(PresenceChange(room=frame.room or "", change=document_of(text)))
+                self._tell(Refreshed(expires=frame.expires))
             case "error":
                 self._take_error(now, frame)
             case _ if frame.id in self._requests:
                 self._settle(Settle(request_id=frame.id or 0, answer=document_of(text)))
+            case "presence" | "presence_change":
+                self._tell(PresenceChange(room=frame.room or "", change=document_of(text)))
 
     def _take_event(self, frame: Frame, text: str | bytes) -> None:
         room = frame.room or ""
         if frame.epoch is not None and frame.offset is not None:
-            fate = self.rooms.take(room, frame.epoch, frame.offset, frame.n)
+            fate = self.rooms.take(frame)
             if fate is Fate.HOLE:
                 self.rooms.want_again([room])
                 self._ask_for_rooms()
@@ -301,12 +301,15 @@ class Session:
     # Saying
 
     def _ask_for_rooms(self) -> None:
-        entries = self.rooms.requests()
+        self._subscribe(self.rooms.requests(presence=False), {})
+        self._subscribe(self.rooms.requests(presence=True), {"presence": True})
+
+    def _subscribe(self, entries: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
         for start in range(0, len(entries), ROOMS_A_MESSAGE):
             some = entries[start : start + ROOMS_A_MESSAGE]
             request_id = next(self._ids)
             self._asked_rooms[request_id] = [entry["room"] for entry in some]
-            self._send({"type": "subscribe", "id": request_id, "rooms": some})
+            self._send({"type": "subscribe", "id": request_id, "rooms": some, **options})
 
     def _refresh(self, token: str) -> None:
         if token and token != self.token:

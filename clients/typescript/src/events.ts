@@ -77,7 +77,7 @@ export interface Revoked {
   readonly reason: string;
 }
 
-/** Who is there has changed, in a room that was subscribed to with `presence`; `change` is the hub's message. */
+/** Who is there, in a room that was subscribed to with `presence`. `change` is the hub's message: `presence`, all users, or `presence_change`, one. */
 export interface PresenceChange {
   readonly kind: "presence_change";
   readonly room: string;
@@ -87,13 +87,13 @@ export interface PresenceChange {
 /** The token ends soon; the token function is being asked for another. */
 export interface Expiring {
   readonly kind: "expiring";
-  readonly expires_at?: string | undefined;
+  readonly expires?: string | undefined;
 }
 
 /** The hub took a new token on the standing connection. */
 export interface Refreshed {
   readonly kind: "refreshed";
-  readonly expires_at?: string | undefined;
+  readonly expires?: string | undefined;
 }
 
 /** The link is back after `attempts`; each room now says `recovered` or `gap`. */

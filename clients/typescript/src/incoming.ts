@@ -27,7 +27,7 @@ export interface Frame {
   readonly time?: string;
   readonly upstream?: string;
   readonly judged_at?: string | null;
-  readonly expires_at?: string | null;
+  readonly expires?: string | null;
 }
 
 /** No message of a hub. */
@@ -55,7 +55,7 @@ const KINDS: Readonly<Record<string, "string" | "number" | "boolean">> = {
   time: "string",
   upstream: "string",
   judged_at: "string",
-  expires_at: "string",
+  expires: "string",
 };
 
 /** One message; members that are null count as absent. Throws UnreadableMessage. */

@@ -2,9 +2,6 @@
 import type { ClientEvent, Position } from "./events.js";
 import { snapshotN, type Frame } from "./incoming.js";
 
-/** Rooms in which the hub may leave out older numerics, so that offsets jump; it never leaves out anything else. */
-const COALESCED_SUFFIX = ":vitals";
-
 /** A room to subscribe to. `since`: go on after a position. `max_rate`: numerics a second. */
 export interface RoomRequest {
   readonly room: string;
@@ -33,7 +30,7 @@ class Room {
 
   /** The entry of a `subscribe` message. */
   request(): { room: string } & Record<string, unknown> {
-    const { room, snapshot, max_rate, presence } = this.wanted;
+    const { room, snapshot, max_rate } = this.wanted;
     this.standing = "asked";
     this.askedSince = this.position;
     return {
@@ -41,19 +38,19 @@ class Room {
       ...(this.position && { since: { epoch: this.position.epoch, offset: this.position.offset } }),
       ...(snapshot && { snapshot }),
       ...(max_rate && { max_rate }),
-      ...(presence && { presence }),
     };
   }
 
-  /** Delivery rule 24: epoch first, then offset; rule 27: nothing that a snapshot has. */
-  take(epoch: string, offset: number, n: number | undefined): Fate {
+  /** Delivery rule 24: epoch first, then offset; rule 27: nothing that a snapshot has, which the hub may leave out, too. */
+  take({ epoch, offset = 0, n, skipped = 0 }: Frame): Fate {
     const position = this.position;
     if (this.standing !== "held" || position === undefined) return "repeat";
     if (epoch !== position.epoch) return "hole";
     if (offset <= position.offset) return "repeat";
-    if (offset > position.offset + 1 && !this.wanted.room.endsWith(COALESCED_SUFFIX)) return "hole";
-    this.position = { ...position, offset };
-    return n !== undefined && position.n !== undefined && n <= position.n ? "repeat" : "shown";
+    if (offset > position.offset + 1 + skipped && position.n === undefined) return "hole";
+    const inSnapshot = n !== undefined && position.n !== undefined && n <= position.n;
+    this.position = { epoch: position.epoch, offset, n: inSnapshot ? position.n : undefined };
+    return inSnapshot ? "repeat" : "shown";
   }
 }
 
@@ -84,9 +81,10 @@ export class RoomBook {
     for (const room of this.rooms.values()) room.standing = "wanted";
   }
 
-  /** Entries for all rooms that are neither held nor asked for; they are asked for now. */
-  requests(): ({ room: string } & Record<string, unknown>)[] {
-    return [...this.rooms.values()].filter((room) => room.standing === "wanted").map((room) => room.request());
+  /** Entries for the rooms, with or without presence, that are neither held nor asked for; they are asked for now. */
+  requests(presence: boolean): ({ room: string } & Record<string, unknown>)[] {
+    const wanted = [...this.rooms.values()].filter((room) => room.standing === "wanted");
+    return wanted.filter((room) => (room.wanted.presence ?? false) === presence).map((room) => room.request());
   }
 
   /** The request failed for now, or a hole was seen: ask again, from where the room stands. */
@@ -97,8 +95,8 @@ export class RoomBook {
     }
   }
 
-  take(room: string, epoch: string, offset: number, n: number | undefined): Fate {
-    return this.rooms.get(room)?.take(epoch, offset, n) ?? "repeat";
+  take(message: Frame): Fate {
+    return this.rooms.get(message.room ?? "")?.take(message) ?? "repeat";
   }
 
   /** From where a room would be resumed. */

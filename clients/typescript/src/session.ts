@@ -198,24 +198,24 @@ export class Session {
       case "subscription":
         return this.takeAnswer(frame);
       case "expiring":
-        this.tell({ kind: "expiring", expires_at: frame.expires_at ?? undefined });
+        this.tell({ kind: "expiring", expires: frame.expires ?? undefined });
         this.pending.push({ do: "ask token" });
         return;
       case "refreshed":
-        return this.tell({ kind: "refreshed", expires_at: frame.expires_at ?? undefined });
-      case "presence_change":
-        return this.tell({ kind: "presence_change", room: frame.room ?? "", change: document(text) });
+        return this.tell({ kind: "refreshed", expires: frame.expires ?? undefined });
       case "error":
         return this.takeError(now, frame);
       default:
-        if (frame.id !== undefined && this.requests.has(frame.id)) this.settle({ do: "settle", id: frame.id, answer: document(text) });
+        if (frame.id !== undefined && this.requests.has(frame.id)) return this.settle({ do: "settle", id: frame.id, answer: document(text) });
+        if (frame.type !== "presence" && frame.type !== "presence_change") return;
+        return this.tell({ kind: "presence_change", room: frame.room ?? "", change: document(text) });
     }
   }
 
   private takeEvent(frame: Frame, text: string): void {
     const room = frame.room ?? "";
     if (frame.epoch !== undefined && frame.offset !== undefined) {
-      const fate = this.rooms.take(room, frame.epoch, frame.offset, frame.n);
+      const fate = this.rooms.take(frame);
       if (fate === "hole") {
         this.rooms.wantAgain([room]);
         this.askForRooms();
@@ -272,7 +272,11 @@ export class Session {
   // Saying
 
   private askForRooms(): void {
-    const entries = this.rooms.requests();
+    this.subscribeTo(this.rooms.requests(false), {});
+    this.subscribeTo(this.rooms.requests(true), { presence: true });
+  }
+
+  private subscribeTo(entries: readonly { readonly room: string }[], options: Readonly<Record<string, unknown>>): void {
     for (let start = 0; start < entries.length; start += ROOMS_A_MESSAGE) {
       const rooms = entries.slice(start, start + ROOMS_A_MESSAGE);
       const id = ++this.ids;
@@ -280,7 +284,7 @@ export class Session {
         id,
         rooms.map((entry) => entry.room),
       );
-      this.send({ type: "subscribe", id, rooms });
+      this.send({ type: "subscribe", id, rooms, ...options });
     }
   }
 
