@@ -1,106 +1,139 @@
-"""Five hundred clients in one process, on raw sockets: each checks the order of what it gets, and all must get the same bytes.
+"""Hundreds or thousands of clients in one process of its own, written in C so that they cost little beside the server.
 
-The first copy of every message is kept; each further copy is compared with it, and the kept ones are decoded and compared with what
-was sent when a measurement is over.
+Each client checks the order of what it gets; the first copy of every message is kept, each further copy must equal it byte for byte,
+and the kept ones can be compared with what was sent when a measurement is over. The commands are told in `native/crowd.c`.
 """
 
-import selectors
-import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from enum import StrEnum, unique
 
+from bench.compiled import program
 from bench.errors import BenchFailed
-from bench.inbound import Inbound
 
-SILENCE_SECONDS: Final = 15.0
-_RECEIVE_BYTES: Final = 1 << 18
-_CONNECTING: Final = 50
-"""At most so many handshakes at a time: a listener's backlog is no queue."""
+
+@unique
+class Talk(StrEnum):
+    """How a server talks to its clients; the raw ones begin without HTTP, as a loop of bare send() does."""
+
+    WEBSOCKET = "websocket"
+    DEFLATED = "deflated"
+    SOCKET_IO = "socket_io"
+    RAW_WEBSOCKET = "raw_websocket"
+    EVENTS = "events"
+    RAW_EVENTS = "raw_events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Seconds, over `count` deliveries; to 3 %."""
+
+    count: int
+    median: float
+    p99: float
+    longest: float
 
 
 class Crowd:
-    """Connected clients. Waits raise BenchFailed after SILENCE_SECONDS in which nobody received anything."""
+    """Connected clients. `rooms` are those whose subscriptions must hold; without any, offsets begin at 1.
 
-    def __init__(self) -> None:
-        self._delivered = 0
-        self._messages: dict[int, bytes] = {}
-        self._selector = selectors.DefaultSelector()
-        self._sockets: list[socket.socket] = []
-        self._clients: list[Inbound] = []
+    Every method raises BenchFailed where a client received what it must not, or nobody anything for fifteen seconds.
+    """
 
-    def join(self, port: int, requests: Sequence[bytes], make: Callable[[], Inbound]) -> None:
-        """One client a request; returns when the subscriptions of all hold."""
-        for first in range(0, len(requests), _CONNECTING):
-            for request in requests[first : first + _CONNECTING]:
-                self._connect(port, request, make())
-            self._poll_until(lambda: all(client.standing is not None for client in self._clients))
-
-    @property
-    def standing(self) -> int:
-        """The offset after which all of them began. Raises BenchFailed where they do not agree."""
-        offsets = {client.standing for client in self._clients}
-        if len(offsets) != 1 or None in offsets:
-            raise BenchFailed(f"clients began at {len(offsets)} different places")
-        return next(offset for offset in offsets if offset is not None)
+    def __init__(self, talk: Talk, rooms: Sequence[str] = ()) -> None:
+        self._talk = talk
+        self._readers = 0
+        self._awaited = 0
+        self._process = subprocess.Popen([program("crowd")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if rooms:
+            self._ask(f"rooms {len(rooms)}", *rooms)
 
     def __len__(self) -> int:
-        return len(self._clients)
+        """How many of them read."""
+        return self._readers
 
-    def wait_for(self, messages: int) -> None:
-        """Until every client has had so many messages in all: no more were sent, and no client gets one twice."""
-        wanted = messages * len(self)
-        self._poll_until(lambda: self._delivered >= wanted)
-        if self._delivered > wanted:
-            raise BenchFailed(f"{self._delivered} deliveries instead of {wanted}")
+    def join(self, port: int, requests: Sequence[bytes], *, greeting: bytes = b"", silent: bool = False) -> None:
+        """One client a request; returns when the subscriptions of all hold. Silent ones never read after that.
+
+        The greeting is what each sends when its connection is open.
+        """
+        body = b"".join(_long(request) + _long(greeting) for request in requests)
+        self._send(f"connect {self._talk} {port} {len(requests) if silent else 0} {len(body)}\n".encode() + body)
+        self._answer()
+        self._readers += 0 if silent else len(requests)
+
+    def receive(self, messages: int) -> None:
+        """Until every client that reads has had so many more."""
+        self.await_deliveries(messages * self._readers)
+
+    def await_deliveries(self, count: int) -> None:
+        """Until there were so many more, of all clients together."""
+        self._awaited += count
+        delivered = int(self._ask(f"wait {self._awaited}"))
+        if delivered > self._awaited:
+            raise BenchFailed(f"{delivered} deliveries instead of {self._awaited}")
 
     def messages(self) -> list[bytes]:
-        """Every message that there was, in order; each was received by all."""
-        return [self._messages[offset] for offset in sorted(self._messages)]
+        """Every message that there was, room after room in order; each was received by all."""
+        return [self._message() for _ in range(int(self._ask("dump")))]
+
+    def latency(self) -> tuple[Latency, Latency]:
+        """How long after publication and after measurement messages came, since the last time this was asked."""
+        said = [float(word) for word in self._ask("latency").split()]
+        return _latency(said[:4]), _latency(said[4:])
 
     def close(self) -> None:
-        self._selector.close()
-        for each in self._sockets:
-            each.close()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):  # what it did not take before it failed
+            self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
 
-    def _connect(self, port: int, request: bytes, client: Inbound) -> None:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=SILENCE_SECONDS)
-        self._sockets.append(connection)
-        self._clients.append(client)
-        if request:
-            connection.sendall(request)
-        connection.settimeout(0)
-        self._selector.register(connection, selectors.EVENT_READ, client)
+    def _ask(self, *lines: str) -> str:
+        self._send("".join(f"{line}\n" for line in lines).encode())
+        return self._answer()
 
-    def _poll_until(self, done: Callable[[], bool]) -> None:
-        heard = time.monotonic()
-        while not done():
-            ready = self._selector.select(timeout=1)
-            if ready:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > SILENCE_SECONDS:
-                raise BenchFailed(f"no client received anything for {SILENCE_SECONDS:g} s")
-            for key, _ in ready:
-                self._read(key.fileobj, key.data)  # type: ignore[arg-type]
+    def _send(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._answer()
 
-    def _read(self, connection: socket.socket, client: Inbound) -> None:
-        data = connection.recv(_RECEIVE_BYTES)
-        if not data:
-            raise BenchFailed("the server closed a client's connection")
-        deliveries = client.receive(data)
-        self._delivered += len(deliveries)
-        for offset, message in deliveries:
-            if self._messages.setdefault(offset, message) != message:
-                raise BenchFailed(f"two clients got different messages at offset {offset}")
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        word, _, rest = self._process.stdout.readline().decode(errors="replace").strip().partition(" ")
+        if word != "ok":
+            raise BenchFailed(rest or "the clients' process ended")
+        return rest
+
+    def _message(self) -> bytes:
+        assert self._process.stdout is not None
+        _, length = self._process.stdout.readline().split()
+        return self._process.stdout.read(int(length))
+
+
+def _long(part: bytes) -> bytes:
+    return len(part).to_bytes(4, "little") + part
+
+
+def _latency(said: Sequence[float]) -> Latency:
+    count, median, p99, longest = said
+    return Latency(count=int(count), median=median / 1e6, p99=p99 / 1e6, longest=longest / 1e6)
 
 
 @contextmanager
-def crowd_of(port: int, requests: Sequence[bytes], make: Callable[[], Inbound]) -> Iterator[Crowd]:
+def crowd_of(port: int, requests: Sequence[bytes], talk: Talk, rooms: Sequence[str] = ()) -> Iterator[Crowd]:
     """One client a request, all subscribed; gone at the end."""
-    crowd = Crowd()
+    crowd = Crowd(talk, rooms)
     try:
-        crowd.join(port, requests, make)
+        crowd.join(port, requests)
         yield crowd
     finally:
         crowd.close()

@@ -1,99 +1,135 @@
-"""One room to five hundred clients, by WebSocket and server-sent events, through the real hub, beside simpler servers.
+"""One room to many clients, by WebSocket and server-sent events, through the real hub, beside its rivals.
 
-What counts is the server's CPU a delivered message: the clients' core carries broker, Redis and five hundred checking clients, and
-would otherwise limit the figure. Publishing itself (MQTT, record, Redis) is measured on a bed that nobody watches, in turn with the
-watched one, and taken off to get what delivery alone costs.
+What counts is the server's CPU a delivered message: the clients' core carries broker, Redis and all clients, and would otherwise limit
+the figure. Publishing itself (MQTT, record, Redis) is measured on a bed that nobody watches, in turn with the watched one, and taken
+off to get what delivery alone costs. Beside it: memory a connection, cost against clients and rooms, cuff to screen, and clients
+that never read.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from bench.fanout_rounds import BLOCK, JOINED, Contest, Round, opened
-from bench.figures import Bound, Figure, Goal, Report, Unit, against, as_baseline
+from bench.connections import measure_connections, measure_memory, measure_rooms
+from bench.fanout_report import RIVAL_FIGURES, delivery_figures, notes
+from bench.fanout_rounds import BLOCK, Bench
+from bench.feed import Feed
+from bench.figures import Figure, Report
+from bench.gateway import connected_gateway
 from bench.machine import Cores
-from bench.servers import BARE, BARE_EVENTS, COMPRESSED, HUB, PLAIN, QUEUED, Kind
+from bench.results import Results
+from bench.rivals import BARE, RIVALS, Rivals, running_rivals
+from bench.screens import measure_screens, measure_silence
+from bench.servers import hub_servers
+from bench.sizes import Sizes
+from bench.stack import running_stack
+from bench.ward import GATEWAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`publications` a measurement, a multiple of BLOCK: so many of one message, and so many of JOINED."""
+    """`only` names the parts to run, `against` the rivals beside bare send(); both are all where empty."""
 
     rounds: int
-    clients: int
-    publications: int
+    sizes: Sizes
+    only: Collection[str] = ()
+    against: Collection[str] = ()
 
 
-FULL: Final = Plan(rounds=5, clients=500, publications=60)
-QUICK: Final = Plan(rounds=1, clients=50, publications=10)
+FULL: Final = Plan(rounds=5, sizes=Sizes())
+QUICK: Final = Plan(
+    rounds=1,
+    sizes=Sizes(
+        clients=50,
+        publications=10,
+        idle=(20, 60),
+        crowds=(10, 60),
+        watched_rooms=60,
+        screens=5,
+        screen_seconds=1,
+        readers=20,
+        silent=2,
+        silent_ticks=10,
+    ),
+)
+
+Say = Callable[[str], None]
 
 
-def run(plan: Plan, cores: Cores, say: Callable[[str], None]) -> Report:
+def run(plan: Plan, cores: Cores, say: Say) -> Report:
     """Run it. Raises BenchFailed where a client missed a message, or got another one than was sent."""
     with tempfile.TemporaryDirectory(prefix="bedside-bench-") as folder:
-        say("fanout: starting Redis, broker, hub and the baselines")
-        with opened(Path(folder), cores, plan.clients) as bench:
-            say("fanout: warming up")
-            bench.run_round(BLOCK)
-            rounds = []
-            for place in range(plan.rounds):
-                say(f"fanout: round {place + 1} of {plan.rounds}, {plan.clients} clients")
-                rounds.append(bench.run_round(plan.publications))
-    return report(rounds, plan)
+        say("fanout: starting Redis, broker, hub and the rivals")
+        with opened(plan, Path(folder), cores) as (bench, rivals):
+            parts = [part for part in PARTS if not plan.only or part in plan.only]
+            figures = [figure for part in parts for figure in PARTS[part](bench, plan, say)]
+            return Report(
+                name=f"fanout: {plan.rounds} rounds, {plan.sizes.clients} clients", figures=figures, notes=notes(rivals)
+            )
 
 
-def report(rounds: Sequence[Round], plan: Plan) -> Report:
-    """Figures of all rounds."""
-
-    def alone(what: str, contest: Contest) -> Figure:
-        values = tuple(each[contest].alone * 1e6 for each in rounds)
-        return Figure(what=what, unit=Unit.MICROSECONDS, values=values)
-
-    def whole(what: str, contest: Contest) -> Figure:
-        return Figure(what=what, unit=Unit.MICROSECONDS, values=tuple(each[contest].cpu * 1e6 for each in rounds))
-
-    def rate(what: str, contest: Contest) -> Figure:
-        return Figure(what=what, unit=Unit.PER_SECOND, values=tuple(1 / each[contest].wall for each in rounds))
-
-    def baseline(name: str, kind: Kind) -> Figure:
-        return alone(name, Contest(name=name, kind=kind, tick=1))
-
-    hub, hub_joined, hub_events, hub_events_joined = (
-        Contest(name=HUB, kind=kind, tick=tick) for kind in Kind for tick in (1, JOINED)
-    )
-    bare, bare_events = baseline(BARE, Kind.WEBSOCKET), baseline(BARE_EVENTS, Kind.EVENTS)
-    plain, compressed = baseline(PLAIN, Kind.WEBSOCKET), baseline(COMPRESSED, Kind.WEBSOCKET)
-    queued = baseline(QUEUED, Kind.EVENTS)
-    one = alone("WebSocket, one message a tick: CPU a delivery", hub)
-    joined = alone(f"WebSocket, {JOINED} messages a tick: CPU a delivery", hub_joined)
-    events = alone("server-sent events, one a tick: CPU a delivery", hub_events)
-    return Report(
-        name=f"fanout: {plan.rounds} rounds, {plan.clients} clients, {plan.publications} publications a measurement",
-        figures=[
-            one,
-            against(one, bare, _at_most(1 / 0.70)),
-            against(one, plain),
-            against(one, compressed, _at_most(1 / 6)),
-            joined,
-            against(joined, bare, _at_most(1 / 4)),
-            events,
-            against(events, bare_events, _at_most(1 / 0.65)),
-            against(events, queued),
-            whole("WebSocket, one a tick: CPU a delivery, publishing included", hub),
-            whole(f"WebSocket, {JOINED} a tick: the same", hub_joined),
-            rate(f"WebSocket, {JOINED} a tick: deliveries/s, from MQTT to client", hub_joined),
-            rate(f"server-sent events, {JOINED} a tick: the same", hub_events_joined),
-            *map(as_baseline, (bare, plain, compressed, bare_events, queued)),
-        ],
-        notes=[
-            "checked: every client got every message, in order and byte for byte, and each says what was sent",
-            "bare send() is a loop in Python here, and dearer than the loop in C that the goals against it mean",
-            "every client is a user of its own: the hub allows ten connections a user",
-        ],
-    )
+def _memory(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    return measure_memory(bench, plan.sizes, say)
 
 
-def _at_most(limit: float) -> Goal:
-    return Goal(bound=Bound.AT_MOST, limit=limit)
+def _delivery(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    say("fanout: warming up")
+    bench.run_round(plan.sizes.clients, BLOCK)
+    rounds = []
+    for place in range(plan.rounds):
+        say(f"fanout: round {place + 1} of {plan.rounds}, {len(bench.servers)} servers, {plan.sizes.clients} clients")
+        rounds.append(bench.run_round(plan.sizes.clients, plan.sizes.publications))
+    return delivery_figures(rounds)
+
+
+def _connections(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    return measure_connections(bench, plan.sizes, say)
+
+
+def _rooms(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    return measure_rooms(bench, plan.sizes, plan.rounds, say)
+
+
+def _screens(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    return measure_screens(bench, plan.sizes, say)
+
+
+def _silence(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+    return measure_silence(bench, plan.sizes, say)
+
+
+PARTS: Final[Mapping[str, Callable[[Bench, Plan, Say], list[Figure]]]] = MappingProxyType(
+    {
+        "memory": _memory,
+        "delivery": _delivery,
+        "rooms": _rooms,
+        "screens": _screens,
+        "silence": _silence,
+        "connections": _connections,
+    }
+)
+"""Memory comes first, while the hub has not yet grown, and the many connections last."""
+RIVAL_NAMES: Final = tuple(dict.fromkeys(rival.program for rival in RIVALS if rival.name != BARE))
+
+
+@contextmanager
+def opened(plan: Plan, folder: Path, cores: Cores) -> Iterator[tuple[Bench, Rivals]]:
+    """A hub with its services, and every rival's server that is wanted and installed."""
+    wanted = RIVAL_NAMES if not plan.against else plan.against
+    if plan.only and not {*plan.only} & RIVAL_FIGURES:
+        wanted = ()
+    chosen = [rival for rival in RIVALS if rival.name == BARE or rival.program in wanted]
+    with (
+        running_stack(folder, cores) as stack,
+        running_rivals(chosen, folder, cores, stack.redis_url) as rivals,
+        connected_gateway(stack.broker, stack.passwords[GATEWAY]) as gateway,
+        closing(Results(stack)) as results,
+    ):
+        gateway.introduce()
+        feed = Feed(gateway)
+        servers = (*rivals.servers, *hub_servers(stack, feed, results))
+        yield Bench(servers=servers, feed=feed, stack=stack, results=results), rivals

@@ -1,22 +1,18 @@
 """One round of the fan-out: a crowd at every server in turn, each client checked, and the same publications to nobody."""
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from bench.crowd import Crowd, crowd_of
-from bench.errors import BenchFailed
+from bench.crowd import Crowd, Talk, crowd_of
 from bench.feed import Feed
-from bench.gateway import connected_gateway
-from bench.machine import Cores, cpu_seconds
+from bench.machine import cpu_seconds
+from bench.messages import check
 from bench.results import Results
-from bench.servers import HUB, UNWATCHED_BED, HubOutlet, Kind, Outlet, Server, hub_servers, running_baselines
-from bench.stack import Stack, running_stack
-from bench.ward import GATEWAY, pulse, spo2
+from bench.servers import HUB, UNWATCHED_BED, HubOutlet, Kind, Outlet, Server
+from bench.stack import Stack
 
 JOINED: Final = 8
 """Messages of one tick, where a client gets several at once."""
@@ -49,67 +45,65 @@ Round = Mapping[Contest, Cost]
 class Bench:
     """Everything that runs."""
 
-    clients: int
-    servers: tuple[Server, ...]
+    servers: Sequence[Server]
     feed: Feed
     stack: Stack
     results: Results
 
-    def run_round(self, publications: int) -> Round:
-        """Every server once; the hub with one message a tick and with JOINED. Raises BenchFailed where a client missed one.
-
-        `publications` is a multiple of BLOCK.
-        """
+    def run_round(self, clients: int, publications: int) -> Round:
+        """Every server once, with one message a tick and with JOINED. Raises BenchFailed where a client missed one."""
         return {
-            contest: cost for server in self.servers for contest, cost in self._measure(server, publications).items()
+            contest: cost
+            for server in self.servers
+            for contest, cost in self._measure(server, clients, publications).items()
         }
 
-    def _measure(self, server: Server, publications: int) -> Round:
+    def _measure(self, server: Server, clients: int, publications: int) -> Round:
         """Connect a crowd to a server, and publish to it."""
-        with (
-            crowd_of(server.port, server.requests(self.clients), server.inbound) as crowd,
-            server.outlet(self.clients) as outlet,
-        ):
-            audience = _Audience(server=server, crowd=crowd, outlet=outlet)
+        requests = server.requests(clients)
+        with crowd_of(server.port, requests, server.talk, server.rooms) as crowd, server.outlet(clients) as outlet:
+            audience = Audience(server=server, crowd=crowd, outlet=outlet)
             audience.publish(1, times=1)
-            ticks = (1, JOINED) if server.name == HUB else (1,)
+            ticks = {1: publications, JOINED: publications // 3}
             found = {
-                Contest(name=server.name, kind=server.kind, tick=tick): self._cost(audience, tick, publications)
-                for tick in ticks
+                Contest(name=server.name, kind=server.kind, tick=tick): self.cost(audience, tick, count)
+                for tick, count in ticks.items()
             }
-            check(crowd.messages(), audience.sent)
+            messages = crowd.messages()
+            check(inflated(messages) if server.talk is Talk.DEFLATED else messages, audience.sent)
         return found
 
-    def _cost(self, audience: "_Audience", tick: int, publications: int) -> Cost:
+    def cost(self, audience: "Audience", tick: int, publications: int) -> Cost:
         """In blocks; before each block to the hub's crowd the same to nobody, so that both see the same weather."""
         cpu = wall = nobody = 0.0
-        for _ in range(publications // BLOCK):
+        blocks = max(1, publications // BLOCK)
+        for _ in range(blocks):
             if audience.server.name == HUB:
-                nobody += self._to_nobody(tick)
+                nobody += self.to_nobody(tick, BLOCK)
             before = cpu_seconds(audience.server.pid)
             wall += audience.publish(tick, times=BLOCK)
             cpu += cpu_seconds(audience.server.pid) - before
-        deliveries = publications * tick * self.clients
+        deliveries = blocks * BLOCK * tick * len(audience.crowd)
         return Cost(cpu=cpu / deliveries, wall=wall / deliveries, alone=(cpu - nobody) / deliveries)
 
-    def _to_nobody(self, tick: int) -> float:
-        """The hub's CPU for a block of publications on a bed that nobody watches."""
+    def to_nobody(self, tick: int, publications: int) -> float:
+        """The hub's CPU for publications on a bed that nobody watches."""
         outlet = HubOutlet(self.feed, self.results, UNWATCHED_BED)
         before = cpu_seconds(self.stack.pid)
-        for _ in range(BLOCK):
+        for _ in range(publications):
             outlet.publish(1, tick)
             outlet.settle()
         return cpu_seconds(self.stack.pid) - before
 
 
 @dataclass(slots=True, kw_only=True)
-class _Audience:
+class Audience:
     """A server's crowd, and how many messages it has been sent."""
 
     server: Server
     crowd: Crowd
     outlet: Outlet
-    sent: int = 0
+    sent: int = field(default=0)
 
     def publish(self, tick: int, *, times: int) -> float:
         """Publish, each time when every client has the message before; seconds until the last client has the last one."""
@@ -117,33 +111,13 @@ class _Audience:
         for _ in range(times):
             self.outlet.publish(self.sent + 1, tick)
             self.sent += tick
-            self.crowd.wait_for(self.sent)
+            self.crowd.receive(tick)
         wall = time.perf_counter() - began
         self.outlet.settle()
         return wall
 
 
-def check(messages: Sequence[bytes], sent: int) -> None:
-    """Raises BenchFailed where the messages that all clients got are not those that were sent."""
-    if len(messages) != sent:
-        raise BenchFailed(f"{len(messages)} different messages instead of {sent}")
-    for place, message in enumerate(messages):
-        whole: dict[str, Any] = json.loads(message)
-        data = whole.get("data", whole)
-        if (data["spo2"], data["heart_rate"]) != (spo2(place), pulse(place)):
-            raise BenchFailed(f"message {place} says {data['spo2']} % and {data['heart_rate']}/min")
-
-
-@contextmanager
-def opened(folder: Path, cores: Cores, clients: int) -> Iterator[Bench]:
-    """A hub with its services, and every baseline's server."""
-    with (
-        running_stack(folder, cores) as stack,
-        running_baselines(folder, cores) as baselines,
-        connected_gateway(stack.broker, stack.passwords[GATEWAY]) as gateway,
-        closing(Results(stack)) as results,
-    ):
-        gateway.introduce()
-        feed = Feed(gateway)
-        servers = (*baselines, *hub_servers(stack, feed, results))
-        yield Bench(clients=clients, servers=servers, feed=feed, stack=stack, results=results)
+def inflated(messages: Sequence[bytes]) -> list[bytes]:
+    """Messages of one connection that were compressed with one context (RFC 7692)."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    return [inflater.decompress(message + b"\x00\x00\xff\xff") for message in messages]

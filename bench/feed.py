@@ -2,9 +2,12 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from bench.gateway import Gateway
-from bench.ward import bed_batch
+from bench.ward import bed_batch, ward_batch
+
+WARD_WINDOW: Final = 1_000
 
 
 class Feed:
@@ -16,6 +19,7 @@ class Feed:
         self._record_epoch = gateway.greeted()
         self._began = datetime.now(UTC)
         self._sent = 0
+        self._turns = 0
         gateway.begin(self._epoch)
 
     def publish(self, bed: int, places: range) -> None:
@@ -30,6 +34,19 @@ class Feed:
         )
         self._sent += batch.count
         self._gateway.publish(batch, window=batch.count)
+
+    def publish_ward(self, count: int, *, at: datetime) -> None:
+        """Send readings of the next `count` beds, measured at `at`; at most a thousand are unacknowledged."""
+        batch = ward_batch(
+            range(self._turns, self._turns + count),
+            first=self._sent + 1,
+            epoch=self._epoch,
+            record_epoch=self._record_epoch,
+            at=at,
+        )
+        self._turns += count
+        self._sent += batch.count
+        self._gateway.publish(batch, window=WARD_WINDOW)
 
     def settle(self) -> None:
         """Return when all is acknowledged."""

@@ -16,6 +16,8 @@ class Unit(StrEnum):
     PER_SECOND = "/s"
     RATIO = "×"
     SHARE = "%"
+    MILLISECONDS = "ms"
+    BYTES = "B"
 
 
 @unique

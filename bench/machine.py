@@ -2,11 +2,13 @@
 
 import os
 import platform
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _IS_LINUX: Final = platform.system() == "Linux"
@@ -54,6 +56,18 @@ def cpu_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | _PROCESS_CLOCK)
     said = subprocess.run(["ps", "-o", "time=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
     return seconds_of(said)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a living process that is in use and in RAM (Linux)."""
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def allow_many_files() -> None:
+    """As many open files as the system lets this process and those that it starts have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def seconds_of(said: str) -> float:

@@ -14,7 +14,7 @@ from bedside.services.process import ServiceFailed
 from bench import drivers, fanout, ingest
 from bench.errors import BenchFailed
 from bench.figures import Report, table
-from bench.machine import Cores, choose_cores, described
+from bench.machine import Cores, allow_many_files, choose_cores, described
 
 MOST_ROUNDS: Final = 50
 _EPILOG: Final = """Everything runs on this machine, on loopback, in a folder that is removed afterwards: a real broker, Redis and hub, with
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     cores = choose_cores()
     cores.settle()
+    allow_many_files()
     try:
         reports = {name: _BENCHES[name](parsed, cores) for name in _chosen(parsed)}
     except BenchFailed as failure:
@@ -60,7 +61,10 @@ def _ingest(arguments: argparse.Namespace, cores: Cores) -> Report:
 
 def _fanout(arguments: argparse.Namespace, cores: Cores) -> Report:
     plan = fanout.QUICK if arguments.quick else fanout.FULL
-    return fanout.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+    chosen = replace(
+        plan, rounds=arguments.rounds or plan.rounds, only=arguments.only or (), against=arguments.against or ()
+    )
+    return fanout.run(chosen, cores, _say)
 
 
 _BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores], Report]]] = MappingProxyType(
@@ -83,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds of each benchmark (5)")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
+    parser.add_argument("--only", nargs="+", choices=[*fanout.PARTS], help="these parts of the fan-out")
+    parser.add_argument("--against", nargs="+", choices=fanout.RIVAL_NAMES, help="these rivals beside bare send()")
     return parser
 
 

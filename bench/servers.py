@@ -1,24 +1,21 @@
-"""The servers that the crowd is connected to: the hub, and each baseline as a line of a table. All send the same messages."""
+"""The servers that the crowd is connected to, and the hub as two of them. All send the same messages."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from pathlib import Path
 from typing import Final, Protocol
 
-from bedside.services.process import free_port, listens
-from bench.baselines.orders import Orders
+from bench.crowd import Crowd, Talk
 from bench.feed import Feed
-from bench.inbound import DeflatedInbound, EventStreamInbound, Inbound, WebSocketInbound
-from bench.machine import Cores
 from bench.results import Results
-from bench.stack import Stack, pid_of, python, started
+from bench.stack import Stack
 from bench.ward import patient
 
+HUB: Final = "hub"
 WATCHED_BED: Final = 0
 UNWATCHED_BED: Final = 1
-_ROOM: Final = f"patient:{patient(WATCHED_BED)}:vitals"
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -48,75 +45,49 @@ class Server:
     kind: Kind
     pid: int
     port: int
+    talk: Talk
     requests: Callable[[int], Sequence[bytes]]
-    inbound: Callable[[], Inbound]
     outlet: Callable[[int], AbstractContextManager[Outlet]]
+    rooms: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """A server that is nothing else: `module` runs it, `inbound` and `request` make a client of it."""
-
-    name: str
-    module: str
-    kind: Kind
-    inbound: Callable[[], Inbound]
-    request: bytes
-
-
-def _get(path: str, *headers: str) -> bytes:
+def get(path: str, *headers: str) -> bytes:
+    """A request for a path."""
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()
 
 
-def _handshake(path: str, *headers: str) -> bytes:
+def handshake(path: str, *headers: str) -> bytes:
+    """A request to speak WebSocket there."""
     upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {_KEY}")
-    return _get(path, *upgrade, *headers)
+    return get(path, *upgrade, *headers)
 
 
-HUB: Final = "hub"
-BARE: Final = "bare send()"
-PLAIN: Final = "uvicorn, send_text each"
-COMPRESSED: Final = "uvicorn's default (compressing), send_text each"
-BARE_EVENTS: Final = "bare send() of events"
-QUEUED: Final = "StreamingResponse with a queue each"
+def vitals_room(bed: int) -> str:
+    return f"patient:{patient(bed)}:vitals"
 
-BASELINES: Final = (
-    Baseline(
-        name=BARE,
-        module="bench.baselines.bare",
-        kind=Kind.WEBSOCKET,
-        inbound=lambda: WebSocketInbound(None, http=False),
-        request=b"",
-    ),
-    Baseline(
-        name=PLAIN,
-        module="bench.baselines.web",
-        kind=Kind.WEBSOCKET,
-        inbound=lambda: WebSocketInbound(None),
-        request=_handshake("/ws"),
-    ),
-    Baseline(
-        name=COMPRESSED,
-        module="bench.baselines.web",
-        kind=Kind.WEBSOCKET,
-        inbound=lambda: DeflatedInbound(None),
-        request=_handshake("/ws", "Sec-WebSocket-Extensions: permessage-deflate"),
-    ),
-    Baseline(
-        name=BARE_EVENTS,
-        module="bench.baselines.bare",
-        kind=Kind.EVENTS,
-        inbound=lambda: EventStreamInbound(None, http=False),
-        request=b"",
-    ),
-    Baseline(
-        name=QUEUED,
-        module="bench.baselines.web",
-        kind=Kind.EVENTS,
-        inbound=lambda: EventStreamInbound(None),
-        request=_get("/events"),
-    ),
-)
+
+def watching(stack: Stack, bed: int, user: str) -> bytes:
+    """The handshake of a user who watches a bed's patient."""
+    return handshake(f"/realtime/ws/patient/{patient(bed)}", f"Authorization: Bearer {stack.token(user)}")
+
+
+@contextmanager
+def watching_rooms(stack: Stack, rooms: Sequence[str], *, clients: int) -> Iterator[Crowd]:
+    """Clients that have asked for all these rooms in one message each."""
+    crowd = Crowd(Talk.WEBSOCKET, rooms)
+    try:
+        users = [f"rooms-{place}" for place in range(clients)]
+        requests = [handshake("/realtime/ws", f"Authorization: Bearer {stack.token(user)}") for user in users]
+        crowd.join(stack.hub, requests, greeting=_masked(json.dumps({"type": "subscribe", "rooms": rooms}).encode()))
+        yield crowd
+    finally:
+        crowd.close()
+
+
+def _masked(text: bytes) -> bytes:
+    """A text frame as clients send them, masked with zeros (RFC 6455, section 5.3)."""
+    length = len(text).to_bytes(8) if len(text) > 65_535 else len(text).to_bytes(2)
+    return bytes((0x81, 0x80 | (127 if len(length) == 8 else 126))) + length + bytes(4) + text
 
 
 def hub_servers(stack: Stack, feed: Feed, results: Results) -> tuple[Server, Server]:
@@ -126,31 +97,26 @@ def hub_servers(stack: Stack, feed: Feed, results: Results) -> tuple[Server, Ser
     def outlet(clients: int) -> Iterator[Outlet]:
         yield HubOutlet(feed, results, WATCHED_BED)
 
-    def requests(make: Callable[..., bytes], path: str) -> Callable[[int], Sequence[bytes]]:
-        return lambda clients: [
-            make(path, f"Authorization: Bearer {stack.token(f'viewer-{place}')}") for place in range(clients)
-        ]
+    def server(kind: Kind, talk: Talk, request: Callable[[str], bytes]) -> Server:
+        return Server(
+            name=HUB,
+            kind=kind,
+            pid=stack.pid,
+            port=stack.hub,
+            talk=talk,
+            requests=lambda clients: [request(f"viewer-{place}") for place in range(clients)],
+            outlet=outlet,
+            rooms=[vitals_room(WATCHED_BED)],
+        )
 
-    subject = f"patient/{patient(WATCHED_BED)}"
-    websocket = Server(
-        name=HUB,
-        kind=Kind.WEBSOCKET,
-        pid=stack.pid,
-        port=stack.hub,
-        requests=requests(_handshake, f"/realtime/ws/{subject}"),
-        inbound=lambda: WebSocketInbound(_ROOM),
-        outlet=outlet,
+    def listening(user: str) -> bytes:
+        path = f"/realtime/events/patient/{patient(WATCHED_BED)}"
+        return get(path, f"Authorization: Bearer {stack.token(user)}")
+
+    return (
+        server(Kind.WEBSOCKET, Talk.WEBSOCKET, lambda user: watching(stack, WATCHED_BED, user)),
+        server(Kind.EVENTS, Talk.EVENTS, listening),
     )
-    events = Server(
-        name=HUB,
-        kind=Kind.EVENTS,
-        pid=stack.pid,
-        port=stack.hub,
-        requests=requests(_get, f"/realtime/events/{subject}"),
-        inbound=lambda: EventStreamInbound(_ROOM),
-        outlet=outlet,
-    )
-    return websocket, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,63 +133,3 @@ class HubOutlet:
     def settle(self) -> None:
         self.feed.settle()
         self.results.wait_for_rooms()
-
-
-@contextmanager
-def running_baselines(folder: Path, cores: Cores) -> Iterator[tuple[Server, ...]]:
-    """Every baseline's server on the server's core, one process for each module."""
-    with ExitStack() as open_:
-        processes = {module: open_.enter_context(_running(module, folder, cores)) for module in _modules()}
-        yield tuple(_server(baseline, processes[baseline.module]) for baseline in BASELINES)
-
-
-def _modules() -> Sequence[str]:
-    return tuple(dict.fromkeys(baseline.module for baseline in BASELINES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Process:
-    pid: int
-    port: int
-    orders_port: int
-
-
-@contextmanager
-def _running(module: str, folder: Path, cores: Cores) -> Iterator[_Process]:
-    port, orders_port = free_port(), free_port()
-    service = python(module.rpartition(".")[2], module, [str(port), str(orders_port)], folder)
-    service.answers = lambda: listens(orders_port)  # on the other, the probe would count as a client
-    with ExitStack() as open_:
-        with cores.serving():
-            open_.enter_context(started(service))
-        yield _Process(pid=pid_of(service), port=port, orders_port=orders_port)
-
-
-def _server(baseline: Baseline, process: _Process) -> Server:
-    @contextmanager
-    def outlet(clients: int) -> Iterator[Outlet]:
-        with Orders(process.orders_port) as orders:
-            orders.gather(clients)
-            yield _OrderedOutlet(orders, baseline.kind)
-
-    return Server(
-        name=baseline.name,
-        kind=baseline.kind,
-        pid=process.pid,
-        port=process.port,
-        requests=lambda clients: [baseline.request] * clients,
-        inbound=baseline.inbound,
-        outlet=outlet,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _OrderedOutlet:
-    orders: Orders
-    kind: Kind
-
-    def publish(self, first: int, count: int) -> None:
-        self.orders.give(f"send {self.kind} {first} {count}")
-
-    def settle(self) -> None:
-        self.orders.done()

@@ -19,6 +19,7 @@ GATEWAY: Final[GatewayId] = "gw-bench"
 BEDS: Final = 200
 BATCH: Final = 50
 _BEDS_A_WARD: Final = 20
+WARDS: Final = BEDS // _BEDS_A_WARD
 _CUFF_EVERY: Final = 25
 _HIGH_EVERY: Final = 7
 
@@ -52,7 +53,7 @@ def registry() -> dict[str, Any]:
             "name": f"Ward {ward}",
             "beds": [str(bed) for bed in range(BEDS) if bed // _BEDS_A_WARD == ward],
         }
-        for ward in range(BEDS // _BEDS_A_WARD)
+        for ward in range(WARDS)
     ]
     return {
         "hospitals": [{"id": HOSPITAL, "name": "Benchmark", "wards": wards}],
@@ -90,6 +91,12 @@ def batches(readings: int, *, epoch: str, record_epoch: int, at: datetime) -> li
 def bed_batch(bed: int, places: range, *, first: int, epoch: str, record_epoch: int, at: datetime) -> Batch:
     """Readings of one bed's oximeter in one message, sequences from `first` on; `places` say what they read."""
     made = [_oximeter_reading(bed, place, at + timedelta(milliseconds=place)) for place in places]
+    return _batch(made, first=first, epoch=epoch, record_epoch=record_epoch)
+
+
+def ward_batch(places: range, *, first: int, epoch: str, record_epoch: int, at: datetime) -> Batch:
+    """Readings of as many beds' oximeters, all measured at `at`, in one message; `places` are counted over the beds, round and round."""
+    made = [_oximeter_reading(place % BEDS, place, at) for place in places]
     return _batch(made, first=first, epoch=epoch, record_epoch=record_epoch)
 
 

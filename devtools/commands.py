@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-from devtools import locks, programs, web
+from devtools import locks, programs, rivals, web
 from devtools.console import Failed, say
 from devtools.environment import BELOW, CHECKOUT, PYTHON, VENV, ensure_environment, environment
 
@@ -66,6 +66,9 @@ def check(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """the benchmarks: ./dev bench --help"""
     _prepare(programs.DEMO)
+    if not {"--help", "-h", "drivers", "ingest"} & {*arguments}:
+        with _one_at_a_time():
+            rivals.ensure_rivals()
     _become(PYTHON, "-m", "bench", *arguments)
 
 

@@ -22,8 +22,9 @@ _SOURCES: Final = {
     "hub": ("pyproject.toml", "--extra=hub", "--constraints=requirements/dev.txt"),
     "client": ("pyproject.toml", "--extra=client", "--constraints=requirements/dev.txt"),
     "build": ("requirements/build.in", "--constraints=requirements/dev.txt"),
+    "bench": ("requirements/bench.in", "--constraints=requirements/dev.txt"),
 }
-"""`dev` is everything and comes first: the others take its versions."""
+"""`dev` is everything and comes first: the others take its versions. `bench` is what the hub is compared with."""
 
 
 def lock(options: list[str]) -> None:

@@ -101,9 +101,13 @@ def test_a_lock_holds_what_pyproject_asks_for(name, extras):
 
 
 def test_all_locks_agree_on_versions():
+    """The benchmarks' rivals are nowhere else, but what they share with the hub is the same."""
     everything = {(pin.name, str(pin.specifier)) for pin in _pins(CHECKOUT / "requirements" / "dev.txt")}
-    others = {(pin.name, str(pin.specifier)) for lock in LOCKS for pin in _pins(lock)}
+    rivals = {(pin.name, str(pin.specifier)) for pin in _pins(CHECKOUT / "requirements" / "bench.txt")}
+    others = {(pin.name, str(pin.specifier)) for lock in LOCKS for pin in _pins(lock)} - rivals
     assert others - everything == set()
+    shared = {name for name, _ in everything} & {name for name, _ in rivals}
+    assert {pin for pin in rivals if pin[0] in shared} <= everything
 
 
 def test_the_hubs_lock_has_no_bluetooth_and_the_gateways_no_web_server():

@@ -1,10 +1,12 @@
-"""How the benchmark tells a baseline's server what to do: a line each way on a TCP connection of its own.
+"""How the benchmark tells a baseline's server what to do: lines on a TCP connection of its own, one connection a measurement.
 
-`gather N` is answered when N clients are there; `send KIND FIRST COUNT` sends so many messages, numbered from FIRST, to each of them,
-and is answered when that is done.
+`gather N` is answered when N clients are there. `send KIND MODE COUNT`, with COUNT messages behind it a line each, is answered when
+they have been sent to all clients; MODE `joined` asks for one write a client, `single` for one a message. Answers are `ok`, after
+`gather` with the server's name and version.
 """
 
 import socket
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
@@ -30,19 +32,27 @@ class Orders:
         self._answers.close()
         self._connection.close()
 
-    def gather(self, clients: int) -> None:
-        """Return when the server has so many clients."""
-        self.give(f"gather {clients}")
-        self.done()
+    def gather(self, clients: int) -> str:
+        """Return when the server has so many clients; its name and version."""
+        self._give(f"gather {clients}\n".encode())
+        return self.done()
 
-    def give(self, order: str) -> None:
-        """Give an order, after the one before is done, and do not wait for this one."""
-        self.done()
-        self._connection.sendall(order.encode() + b"\n")
-        self._asked = True
+    def send(self, kind: str, messages: Sequence[bytes], *, joined: bool) -> None:
+        """Have messages sent, after the order before is done, and do not wait for this one."""
+        mode = "joined" if joined else "single"
+        self._give(b"send %b %b %d\n" % (kind.encode(), mode.encode(), len(messages)) + b"\n".join([*messages, b""]))
 
-    def done(self) -> None:
-        """Wait for the answer to the last order."""
-        if self._asked and self._answers.readline() != b"ok\n":
-            raise BenchFailed("a baseline's server did not do what it was told; see its log")
+    def done(self) -> str:
+        """Wait for the answer to the last order; what it says. Raises BenchFailed."""
+        if not self._asked:
+            return ""
         self._asked = False
+        word, _, rest = self._answers.readline().decode().strip().partition(" ")
+        if word != "ok":
+            raise BenchFailed("a baseline's server did not do what it was told; see its log")
+        return rest
+
+    def _give(self, order: bytes) -> None:
+        self.done()
+        self._connection.sendall(order)
+        self._asked = True
