@@ -65,7 +65,7 @@ def test_every_key_stands_with_its_default_and_a_meaning(key, field):
     assert f"`BEDSIDE_{key.upper().replace('.', '__')}`" in names
     assert form
     assert len(meaning) > 5
-    if field.default is not msgspec.NODEFAULT and field.default not in (None, True, False):
+    if field.default is not msgspec.NODEFAULT and field.default not in (None, True, False, ()):
         assert default == f"`{field.default}`"
 
 

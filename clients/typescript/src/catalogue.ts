@@ -54,6 +54,26 @@ export interface PatientAlert {
   readonly timestamp: string;
 }
 
+/** The samples lie between these. */
+export interface WaveformScale {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Samples in a row, the first taken at `start` on the gateway's clock, null where the device had no value. `gap`: some are missing before them. */
+export interface PatientWaveform {
+  readonly patient_id: string;
+  readonly signal: "plethysmogram";
+  readonly rate_hz: number;
+  readonly start: string;
+  readonly samples: readonly (number | null)[];
+  readonly scale: WaveformScale;
+  readonly unit: string;
+  readonly device_id?: string;
+  readonly device_type?: "blood_pressure_monitor" | "pulse_oximeter" | "thermometer" | "heart_rate_monitor" | "weight_scale" | "glucose_meter";
+  readonly gap?: True;
+}
+
 export interface PatientStatus {
   readonly patient_id: string;
   readonly status: string;
@@ -140,6 +160,7 @@ export interface SystemNotice {
 export interface Events {
   readonly "patient.vitals.update": PatientVitals;
   readonly "patient.alert": PatientAlert;
+  readonly "patient.waveform": PatientWaveform;
   readonly "patient.status.change": PatientStatus;
   readonly "patient.admission": PatientMovement;
   readonly "patient.discharge": PatientMovement;
