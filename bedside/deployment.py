@@ -8,16 +8,21 @@ import hashlib
 import os
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 _MOSQUITTO_ITERATIONS: Final = 210_000  # PBKDF2-HMAC-SHA512, as OWASP's password storage sheet recommends
 _SALT_BYTES: Final = 12
 _KEY_BYTES: Final = 64
+_PAYLOAD_KEY_BYTES: Final = 32
 
 
-def make_secrets(folder: Path, gateways: Sequence[str]) -> list[Path]:
-    """Make what is missing of a deployment's secrets in `folder`, and return the files that were made or changed."""
+def make_secrets(folder: Path, gateways: Sequence[str], *, payload_key: bool = False) -> list[Path]:
+    """Make what is missing of a deployment's secrets in `folder`, and return the files that were made or changed.
+
+    `payload_key` adds a key to `payload-keys`, which seals what the rooms hold in Redis from then on.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made: list[Path] = []
     passwords = {
@@ -37,10 +42,19 @@ def make_secrets(folder: Path, gateways: Sequence[str]) -> list[Path]:
     }
     for name, text in contents.items():
         _write(folder / name, text, made)
+    if payload_key:
+        _write(folder / "payload-keys", _with_a_key(folder / "payload-keys"), made)
     if made:
         hashed = "".join(f"{user}:{mosquitto_hash(password)}\n" for user, password in users.items())
         _write(folder / "mosquitto-passwords", hashed, made)
     return made
+
+
+def _with_a_key(path: Path) -> str:
+    """The keys that there are, and a new last one: a line `ID BASE64`, the ID its day and what sets it apart from others of that day."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    key = base64.b64encode(secrets.token_bytes(_PAYLOAD_KEY_BYTES)).decode()
+    return f"{before}{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(3)} {key}\n"
 
 
 def mosquitto_hash(password: str) -> str:

@@ -17,6 +17,7 @@ from hub.errors import ConfigurationError
 from hub.record.engine import Engine
 from hub.registry_file import load_registry
 from hub.rooms.connections import DEFAULT_PORT, SENTINEL_PORT, addresses
+from hub.rooms.sealing import load_keys
 from hub.settings import HubSettings, RedisSettings, Role
 
 
@@ -38,6 +39,7 @@ def faults(settings: HubSettings) -> tuple[str, ...]:
     checks: tuple[Callable[[HubSettings], Iterator[str]], ...] = (
         _database,
         _redis,
+        _payload_keys,
         _mqtt,
         _secret,
         _limits,
@@ -76,6 +78,14 @@ def _redis(settings: HubSettings) -> Iterator[str]:
     except ConfigurationError as error:
         yield str(error)
     yield from _redis_files(redis, tls=redis.tls or (settings.rooms_redis.url or "").startswith("rediss:"))
+
+
+def _payload_keys(settings: HubSettings) -> Iterator[str]:
+    if (path := settings.redis.payload_keys_file) is not None:
+        try:
+            load_keys(path)
+        except ConfigurationError as error:
+            yield str(error)
 
 
 def _is_redis_address(url: str) -> bool:

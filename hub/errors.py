@@ -7,6 +7,7 @@ HubError
 │   ├── RoomsUnavailable
 │   └── BrokerUnavailable
 ├── Fenced               another owner, or another record epoch, has taken over (delivery rules 5 and 11)
+├── Unreadable           a message in Redis can't be opened: its key is unknown, or it was changed
 ├── NotFound             no such hospital, patient or device
 ├── Conflict             the request contradicts what is recorded
 └── Invalid              the request's content is refused; `faults` says what and where
@@ -38,6 +39,10 @@ class BrokerUnavailable(Unavailable):
 
 
 class Fenced(HubError):
+    pass
+
+
+class Unreadable(HubError):
     pass
 
 

@@ -15,6 +15,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, metavar="DIR", help="where they go, such as deploy/secrets; what is there is kept"
     )
     parser.add_argument("--gateway", action="append", default=[], metavar="ID", help="a gateway that gets a password")
+    parser.add_argument(
+        "--payload-key",
+        action="store_true",
+        help="a new key that seals what the rooms hold in Redis, added to DIR/payload-keys",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object: the files that were made")
     parser.epilog = "example: bedside secrets deploy/secrets --gateway gw-1 --gateway gw-2"
     parser.set_defaults(run=run)
@@ -26,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     except InvalidIdentifier as error:
         raise CommandFailed(f"--gateway: {error}", Exit.USAGE) from error
     try:
-        made = make_secrets(arguments.folder, gateways)
+        made = make_secrets(arguments.folder, gateways, payload_key=arguments.payload_key)
     except OSError as error:
         raise CommandFailed(f"{error.filename or arguments.folder}: {error.strerror}") from error
     if arguments.json:

@@ -15,10 +15,9 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from hub.errors import RoomsUnavailable
+from hub.errors import RoomsUnavailable, Unreadable
 from hub.limits import Limits
-from hub.rooms.live_only import messages_in
-from hub.rooms.messages import NOWHERE, Gap, Message, Position, Recovered, RoomAddress, message_in
+from hub.rooms.messages import NOWHERE, Gap, Message, Position, Recovered, RoomAddress
 from hub.rooms.rooms import Rooms, room_key
 from hub.rooms.subscription import Subscription
 from vitals.rooms import is_live_only
@@ -360,12 +359,18 @@ class Feed(Generic[Frame]):
     def _received(self, channel: str, payload: bytes) -> None:
         if (room := self._watched.get(channel)) is None:
             return
-        if room.is_live_only:
-            for told in messages_in(room.address.room, payload):
-                room.pass_on_live(told)
-            return
-        room.accept(message_in(room.address.room, payload))
+        try:
+            self._take_in(room, payload)
+        except Unreadable:
+            room.behind = not room.is_live_only  # reading the Stream, which can't open it either, tells it as a gap
         self._look(room)
+
+    def _take_in(self, room: _Watched[Frame], payload: bytes) -> None:
+        if not room.is_live_only:
+            room.accept(self._rooms.message_in(room.address, payload))
+            return
+        for told in self._rooms.live_messages_in(room.address, payload):
+            room.pass_on_live(told)
 
     def _look(self, room: _Watched[Frame]) -> None:
         if room.behind and room.position is not None and self._tasks and not room.reading.locked():

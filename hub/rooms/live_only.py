@@ -35,7 +35,7 @@ def payload_of(messages: Iterable[LiveMessage]) -> bytes:
 
 
 def messages_in(room: str, payload: bytes) -> Iterator[Message]:
-    """The messages of a payload. Raises ValueError for bytes that no `payload_of` made."""
+    """The messages of a payload. Raises Unreadable for bytes that no `payload_of` made."""
     lines = payload.split(b"\n")
     for place in range(0, len(lines), BODY_LINES):
         body = b"\n".join(lines[place : place + BODY_LINES])

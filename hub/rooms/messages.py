@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from hub.errors import Unreadable
 from hub.publication import Publication
 from vitals.events import EventName, message_type
 from vitals.identifiers import HospitalId
@@ -110,8 +111,11 @@ def body_of_event(event: EventName, event_id: str, timestamp: datetime, data: by
 
 
 def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: int, body: bytes) -> Message:
-    """The message that a body makes at a place. Raises ValueError for bytes that no `body_of` made."""
-    event, members, data = body.split(b"\n", 2)
+    """The message that a plain body makes at a place. Raises Unreadable for bytes that no `body_of` made."""
+    try:
+        event, members, data = body.split(b"\n", 2)
+    except ValueError:
+        raise Unreadable("a message in Redis is none of ours") from None
     return Message(
         room=room,
         record_epoch=record_epoch,
@@ -122,13 +126,6 @@ def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: in
         members=members,
         data=data,
     )
-
-
-def message_in(room: str, payload: bytes) -> Message:
-    """The message that `publish.lua` has sent over a room's channel."""
-    record_epoch, epoch, offset, n, body = payload.split(b"\n", 4)
-    place = {"record_epoch": int(record_epoch), "offset": int(offset), "n": int(n)}
-    return message_from(room, epoch=epoch.decode(), body=body, **place)
 
 
 def rfc3339(instant: datetime) -> str:

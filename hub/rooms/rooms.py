@@ -6,6 +6,7 @@ Delivery: at most once on the live side; whoever sees an offset jump reads the r
 All keys of a hospital share a hash tag, so one call may touch any of its rooms, on a Redis Cluster too.
 """
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +14,12 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from hub.errors import Fenced, RoomsUnavailable
+from hub.errors import Fenced, RoomsUnavailable, Unreadable
 from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
-from hub.rooms.live_only import LiveMessage, arguments_of, payload_of
-from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, body_of, message_from
+from hub.rooms.live_only import LiveMessage, arguments_of, messages_in, payload_of
+from hub.rooms.messages import Gap, Message, Position, Recovered, RoomAddress, RoomTop, message_from
+from hub.rooms.sealing import Bodies, PlainBodies, bodies_with
 from hub.rooms.servers import Servers, open_servers, script_text
 from hub.rooms.subscription import Subscription
 from hub.settings import RedisSettings
@@ -42,9 +44,10 @@ def room_key(address: RoomAddress) -> str:
 class Rooms:
     """The rooms of all hospitals on one Redis. Every method raises RoomsUnavailable while Redis does not answer."""
 
-    def __init__(self, servers: Servers, limits: Limits | None = None) -> None:
+    def __init__(self, servers: Servers, limits: Limits | None = None, bodies: Bodies | None = None) -> None:
         self._servers = servers
         self._limits = limits or Limits()
+        self._bodies = bodies or PlainBodies()
         self._publish = servers.script(script_text("publish.lua"))
         self._publish_live = servers.script(script_text("publish_live.lua"))
         self._read = servers.script(script_text("read.lua"))
@@ -54,7 +57,7 @@ class Rooms:
         """Rooms on the Redis of the settings, or at an address; nothing is sent yet. Raises ConfigurationError."""
         settings = RedisSettings(url=redis) if isinstance(redis, str) else redis
         limits = limits or Limits()
-        return cls(open_servers(settings, limits), limits)
+        return cls(open_servers(settings, limits), limits, bodies_with(settings.payload_keys_file))
 
     @property
     def client(self) -> "Redis":
@@ -65,6 +68,30 @@ class Rooms:
     def servers(self) -> Servers:
         """The servers, for this package's other modules."""
         return self._servers
+
+    @property
+    def unreadable(self) -> Mapping[str, int]:
+        """How many messages could not be opened, by reason; their readers were told of gaps."""
+        return self._bodies.unreadable
+
+    def message_in(self, address: RoomAddress, payload: bytes) -> Message:
+        """The message that `publish.lua` has sent over a room's channel. Raises Unreadable."""
+        try:
+            record_epoch, epoch, offset, n, body = payload.split(b"\n", 4)
+            place = {"record_epoch": int(record_epoch), "offset": int(offset), "n": int(n)}
+        except ValueError:
+            raise Unreadable("a message in Redis is none of ours") from None
+        return self._message(address, epoch=epoch.decode(errors="replace"), body=body, **place)
+
+    def live_messages_in(self, address: RoomAddress, payload: bytes) -> Sequence[Message]:
+        """The messages that `publish_live.lua` has sent over a room's channel. Raises Unreadable."""
+        return tuple(messages_in(address.room, self._bodies.opened_live(address, payload)))
+
+    def _message(
+        self, address: RoomAddress, *, record_epoch: int, epoch: str, offset: int, n: int, body: bytes
+    ) -> Message:
+        plain = self._bodies.opened(address, record_epoch=record_epoch, n=n, body=body)
+        return message_from(address.room, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=plain)
 
     def subscription(self, received: Callable[[str, bytes], None], *, canary: str) -> Subscription:
         """A new live side, not yet connected."""
@@ -92,7 +119,7 @@ class Rooms:
         for publication in publications:
             keys = [room_key(RoomAddress(hospital_id=hospital_id, room=room)) for room in publication.rooms]
             places = [streams.setdefault(key, len(streams) + 2) for key in keys]
-            arguments += [publication.n, body_of(publication), len(places), *places]
+            arguments += [publication.n, self._bodies.of(publication), len(places), *places]
         top = await self._write(hospital_id, fence, new_epoch, "", [*streams], [len(publications), *arguments])
         log.debug("%s: %d messages in %d rooms, up to N=%d", hospital_id, len(publications), len(streams), top.n)
         return top
@@ -111,8 +138,10 @@ class Rooms:
 
         Without a fence whoever calls answers for it (test events). Raises Fenced as `publish`.
         """
-        keys = [room_key(RoomAddress(hospital_id=hospital_id, room=room)) for room in rooms]
-        payloads = [payload_of(messages) for messages in rooms.values()]
+        addresses = [RoomAddress(hospital_id=hospital_id, room=room) for room in rooms]
+        keys = [room_key(address) for address in addresses]
+        told = zip(addresses, rooms.values(), strict=True)
+        payloads = [self._bodies.of_live(address, payload_of(messages)) for address, messages in told]
         status, held, reached = await self._servers.run(
             self._publish_live, [state_key(hospital_id), *keys], arguments_of(fence, self._limits, payloads)
         )
@@ -144,7 +173,7 @@ class Rooms:
         """All messages after `since`, or what of them is gone. Raises RoomsUnavailable also where the hospital has no epoch."""
         answer = await self._read_room(address, since.offset, epoch=since.epoch)
         top = _room_top(answer, answer[3])
-        messages = _newest_unbroken(_messages(address, answer), top.offset)
+        messages = _newest_unbroken(self._messages(address, answer), top.offset)
         if since.epoch != top.epoch or since.offset > top.offset:  # epoch first, then offset (delivery rule 24)
             return Gap(top=top, messages=messages)
         if len(messages) == top.offset - since.offset:
@@ -158,13 +187,33 @@ class Rooms:
             top = _room_top(answer, answer[3])
             if since.epoch != top.epoch or since.offset > top.offset or 0 < since.offset + 1 < top.oldest:
                 return Gap(top=top, first=since.offset + 1, last=max(since.offset, top.oldest - 1))
-            return Recovered(top=top, messages=_messages(address, answer))
+            return self._page(address, answer)
         tops = await self.room_tops([address])
         current = tops[address]
         if current is None:
             raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
         answer = await self._read_room(address, max(0, current.offset - limit), limit)
-        return Recovered(top=_room_top(answer, answer[3]), messages=_messages(address, answer))
+        return self._page(address, answer)
+
+    def _page(self, address: RoomAddress, answer: list[Any]) -> Recovered | Gap:
+        """All that was read, or a gap where some of it can't be opened."""
+        top, messages = _room_top(answer, answer[3]), self._messages(address, answer)
+        lost = sorted({offset for offset, *_ in answer[3][2]} - {message.offset for message in messages})
+        if not lost:
+            return Recovered(top=top, messages=messages)
+        after = tuple(message for message in messages if message.offset > lost[-1])
+        return Gap(top=top, first=lost[0], last=lost[-1], messages=after)
+
+    def _messages(self, address: RoomAddress, answer: list[Any]) -> tuple[Message, ...]:
+        """What was read and can be opened; what is left out breaks the row of offsets, and so is told as a gap."""
+        record_epoch, epoch = answer[0], answer[1].decode()
+        messages = []
+        for offset, n, body in answer[3][2]:
+            with contextlib.suppress(Unreadable):  # counted and logged where it is raised
+                messages.append(
+                    self._message(address, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=body)
+                )
+        return tuple(messages)
 
     async def _read_room(
         self, address: RoomAddress, since: int, limit: int | None = None, *, epoch: str = ""
@@ -224,14 +273,6 @@ def _check_batch(publications: Sequence[Publication]) -> None:
 
 def _room_top(answer: list[Any], room: list[Any]) -> RoomTop:
     return RoomTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2], offset=room[0], oldest=room[1])
-
-
-def _messages(address: RoomAddress, answer: list[Any]) -> tuple[Message, ...]:
-    record_epoch, epoch = answer[0], answer[1].decode()
-    return tuple(
-        message_from(address.room, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=body)
-        for offset, n, body in answer[3][2]
-    )
 
 
 def _newest_unbroken(messages: tuple[Message, ...], top: int) -> tuple[Message, ...]:
