@@ -74,7 +74,9 @@ def message_json(message: Message, skipped: int = 0) -> bytes:
 
 def sse_message(message: Message, skipped: int = 0) -> bytes:
     """A server-sent event without its `id`. `data` is the event's data with `meta` in it."""
-    data = message.data.rstrip()
+    data = message.data.rstrip().replace(
+        b"\r", b" "
+    )  # between members at most, where JSON allows it, but it would end a line
     separator = b"" if data[:-1].rstrip().endswith(b"{") else b","
     return b'event: %b\ndata: %b%b"meta":{%b,"room":%b%b}}\n\n' % (
         message.event.encode(),
