@@ -21,6 +21,7 @@ from device_drivers.registry import DRIVERS, FORMATS
 from edge_agent.connection import mermaid
 from hub.auth.rights import RIGHTS, Verb
 from hub.auth.tokens import Role
+from hub.metrics.table import METRICS
 from hub.realtime.clients import Close
 from hub.realtime.requests import Code
 from hub.settings import HubSettings
@@ -92,6 +93,7 @@ MEANINGS: Final = {
     "limits.request_seconds": "How long a REST request waits for the record.",
     "limits.redis_connections": "Connections to each Redis server; who needs one more waits for it,",
     "limits.redis_wait_seconds": "at most so long.",
+    "metrics.token_file": "A file that holds the token with which Prometheus reads `/metrics`, at least 32 bytes; unsaid: only admins may.",
     "logging.level": "From which level the hub writes lines.",
     "logging.loggers": 'A level for a package or module alone: `"hub.rooms" = "DEBUG"`; as a variable `BEDSIDE_LOGGING__LOGGERS__HUB__ROOMS=DEBUG`.',
 }
@@ -209,6 +211,15 @@ def exit_codes() -> str:
     return _table(("code", "meaning"), ((str(code.value), code.meaning) for code in Exit))
 
 
+def metrics() -> str:
+    """Every metric of `/metrics`."""
+    rows = (
+        (f"`{each.name}`", each.kind.value, ", ".join(f"`{label}`" for label in each.labels), each.help)
+        for each in METRICS.values()
+    )
+    return _table(("name", "kind", "labels", "meaning"), rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "events": events,
     "rights": rights,
@@ -223,6 +234,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "hub-settings": hub_settings,
     "commands": commands,
     "exit-codes": exit_codes,
+    "metrics": metrics,
 }
 
 

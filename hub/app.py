@@ -15,12 +15,14 @@ import hub.rest.beds
 import hub.rest.devices
 import hub.rest.health
 import hub.rest.intake
+import hub.rest.metrics
 import hub.rest.operations
 import hub.rest.presence
 import hub.rest.realtime
 from hub.auth.gate import Gate
 from hub.auth.tokens import TokenVerifier, load_secret
 from hub.errors import HubError
+from hub.metrics.lag import DeliveryLag
 from hub.realtime.clients import Clients
 from hub.realtime.events import RealtimeEvents
 from hub.realtime.frames import Frame
@@ -53,12 +55,14 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
         max_bytes=settings.limits.token_bytes,
     )
 
+    lag = DeliveryLag(utc_now)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rooms = Rooms.connect(settings.rooms_redis, settings.limits)
         try:
             async with open_components(settings, rooms) as components:
-                live = _live(settings, verifier, rooms, components)
+                live = _live(settings, verifier, rooms, components, lag)
                 app.state.live, app.state.components = live, components
                 app.state.realtime_events = _realtime_events(settings, components)
                 tasks = [
@@ -81,6 +85,8 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
 
     app = FastAPI(title="Bedside", version=version("bedside"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
+    app.state.metrics_token = _metrics_token(settings)
+    app.state.delivery_lag = lag
     problems.install(app)
     for module in (
         hub.realtime.routes,
@@ -91,14 +97,17 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
         hub.rest.beds,
         hub.rest.intake,
         hub.rest.health,
+        hub.rest.metrics,
     ):
         app.include_router(module.router)
     return app
 
 
-def _live(settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, components: Components) -> Live:
+def _live(
+    settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, components: Components, lag: DeliveryLag
+) -> Live:
     node = secrets.token_hex(8)
-    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=Frame, node=node, random=SystemRandom())
+    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=lag.frame, node=node, random=SystemRandom())
     clients = Clients(settings.limits, now=utc_now)
     return Live(
         verifier=verifier,
@@ -114,6 +123,11 @@ def _live(settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, componen
         ingest_alive=components.ingest_alive,
         judged_at=components.judged_at,
     )
+
+
+def _metrics_token(settings: HubSettings) -> bytes | None:
+    token_file = settings.metrics.token_file
+    return None if token_file is None else load_secret(token_file, "metrics.token_file")
 
 
 def _realtime_events(settings: HubSettings, components: Components) -> RealtimeEvents:

@@ -57,6 +57,7 @@ async def open_components(settings: HubSettings, rooms: Rooms) -> AsyncIterator[
                     ingest_alive=lambda: ingest is None or _alive(ingest),
                     judged_at=lambda: ingest.alive_at if ingest else None,
                     intake=ingest,
+                    record_pool=record.engine.pool_use,
                 )
     finally:
         await record.close()

@@ -86,6 +86,12 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     loggers: dict[str, Level] = {}
 
 
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may read `/metrics`: whoever has the token in `token_file`, at least 32 bytes, and admins."""
+
+    token_file: Path | None = None
+
+
 class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A hub process. `rules_file` None: the rules that come with the product. `production` refuses what only suits development."""
 
@@ -102,6 +108,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     role: Role = Role.ALL
     limits: Limits = Limits()
     logging: LoggingSettings = LoggingSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def query_tokens(self) -> bool:

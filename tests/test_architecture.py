@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "device_drivers/transports": {"msgspec", "vitals", "device_drivers", "bleak", "bleak_retry_connector", "dbus_fast", "serial"},
     "edge_agent": {"msgspec", "vitals", "device_drivers", "aiomqtt", "paho"},
     "hub": {
-        *("msgspec", "vitals", "aiosqlite", "alembic", "cryptography", "fastapi", "httptools", "jwt", "paho", "psycopg", "pydantic", "redis"),
+        *("msgspec", "vitals", "aiosqlite", "alembic", "cryptography", "fastapi", "httptools", "jwt", "paho", "prometheus_client"),
+        *("psycopg", "pydantic", "redis"),
         *("sqlalchemy", "starlette", "uvicorn", "uvloop", "websockets"),
     },
     "simulators": {"msgspec", "vitals", "device_drivers", "bumble", "dbus_fast"},

@@ -68,14 +68,14 @@ def new_secret() -> bytes:
     return secrets.token_urlsafe(48).encode()
 
 
-def load_secret(path: Path) -> bytes:
-    """The key in `path`, without surrounding white space. Raises ConfigurationError."""
+def load_secret(path: Path, key: str = "auth.secret_file") -> bytes:
+    """The secret in `path`, without surrounding white space. Raises ConfigurationError, which names the setting's `key`."""
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise ConfigurationError(f"auth.secret_file: can't read {path}: {error.strerror}") from error
+        raise ConfigurationError(f"{key}: can't read {path}: {error.strerror}") from error
     if len(secret) < MIN_SECRET_BYTES:
-        raise ConfigurationError(f"auth.secret_file: {path} holds {len(secret)} bytes; put {MIN_SECRET_BYTES} or more")
+        raise ConfigurationError(f"{key}: {path} holds {len(secret)} bytes; put {MIN_SECRET_BYTES} or more")
     return secret
 
 

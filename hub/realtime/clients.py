@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum, unique
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from hub.auth.tokens import Claims
 from hub.limits import Limits
@@ -19,6 +20,7 @@ from hub.rooms.presence import Activity
 
 log = logging.getLogger(__name__)
 
+TRANSPORTS: Final = ("websocket", "sse")
 TICKED_AT_ONCE: Final = 256
 """Clients that are looked at before the event loop gets its turn."""
 
@@ -39,6 +41,8 @@ class Close(IntEnum):
 
 class Client(ABC):
     """One connection of one user. `rooms` are those it is subscribed to, or about to be."""
+
+    transport: ClassVar[str]
 
     def __init__(self, client_id: str, claims: Claims) -> None:
         self.client_id = client_id
@@ -92,6 +96,7 @@ class Clients:
         self._now = now
         self._clients: dict[Client, None] = {}
         self.attendance = Attendance()
+        self.ended: Counter[str] = Counter()
         self._draining = False
         self.outbound = Outbound(limits)
 
@@ -119,10 +124,16 @@ class Clients:
             return Close.DRAINING, "draining; reconnect elsewhere"
         return Close.TOO_MANY_CONNECTIONS, "too many connections of this user; try again later"
 
-    def leave(self, client: Client) -> None:
+    def by_transport(self) -> dict[str, int]:
+        """How many are connected, for each transport that there is."""
+        return dict.fromkeys(TRANSPORTS, 0) | Counter(client.transport for client in self._clients)
+
+    def leave(self, client: Client, code: Close | None = None) -> None:
+        """Count a client out, once. `code` is why this node ends it; None: it left, or was lost."""
         if client in self._clients:
             del self._clients[client]
             self.attendance.leave(client)
+            self.ended["client" if code is None else str(code.value)] += 1
 
     async def run(self) -> None:
         """Watch over all clients, until cancelled."""

@@ -84,15 +84,15 @@ class LiveClient(Client):
         self.depart()
         log.debug("client %s is gone", self.client_id)
 
-    def depart(self) -> None:
-        """Leave every room: the connection is lost, or about to end."""
+    def depart(self, code: Close | None = None) -> None:
+        """Leave every room: the connection is lost, or about to end with a code."""
         for task in self._tasks:
             task.cancel()
         if self._coalescer is not None:
             self._coalescer.close()
         self._waveforms = None
         self._live.feed.leave(self.rooms.values(), self)
-        self._live.clients.leave(self)
+        self._live.clients.leave(self, code)
 
     def work(self, work: Coroutine[object, object, None], *, name: str) -> None:
         """Do `work` for as long as the client is here. Its failure ends the connection."""

@@ -51,6 +51,8 @@ class Stream(LiveClient):
     What comes while the rooms are still being joined waits in `_early`, until `connected` has been said.
     """
 
+    transport = "sse"
+
     def __init__(
         self, live: Live, claims: Claims, addresses: Sequence[RoomAddress], *, exact: frozenset[str] | None = None
     ) -> None:
@@ -112,7 +114,7 @@ class Stream(LiveClient):
             log.debug("client %s is closed: %d %s", self.client_id, code, reason)
             self.ended = True
             self._finish()
-            self.depart()
+            self.depart(code)
 
     def _finish(self) -> None:
         if self._outlet is not None:

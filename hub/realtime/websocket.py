@@ -57,6 +57,8 @@ BURST: Final = 64
 class Socket(LiveClient):
     """One WebSocket."""
 
+    transport = "websocket"
+
     def __init__(self, live: Live, claims: Claims, wire: WebSocketWire) -> None:
         super().__init__(live, claims)
         self._wire = self._outlet = wire
@@ -97,7 +99,7 @@ class Socket(LiveClient):
     def end(self, code: Close, reason: str) -> None:
         log.debug("client %s is closed: %d %s", self.client_id, code, reason)
         self._wire.end(code, reason)
-        self.depart()
+        self.depart(code)
 
     # Inbound
 

@@ -60,6 +60,13 @@ class Engine:
         await self._writer.dispose()
         await self._reader.dispose()
 
+    def pool_use(self) -> dict[str, int]:
+        """Connections to the database, `in_use` and `idle`."""
+        pools: list[Any] = [self._writer.sync_engine.pool]
+        if self.is_sqlite:
+            pools.append(self._reader.sync_engine.pool)  # on PostgreSQL both share one
+        return {"in_use": sum(pool.checkedout() for pool in pools), "idle": sum(pool.checkedin() for pool in pools)}
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that commits at the end of the block. Raises RecordUnavailable; then its fate is unknown (rule 12)."""

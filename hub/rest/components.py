@@ -48,7 +48,7 @@ class Intake(Protocol):
 class Components:
     """`checks` are what must answer before the hub is ready, by name; `ingest_alive` and `judged_at` as in Live.
 
-    `intake` is None where another process takes readings in.
+    `intake` is None where another process takes readings in; `record_pool` counts connections to the database, `in_use` and `idle`.
     """
 
     registry: Registry
@@ -58,6 +58,7 @@ class Components:
     ingest_alive: Callable[[], bool]
     judged_at: Callable[[], datetime | None]
     intake: Intake | None = None
+    record_pool: Callable[[], Mapping[str, int]] = dict
 
 
 def live_of(request: Request) -> Live:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from hub.errors import HubError
+from hub.readiness import OK, advice, readiness
 from hub.rest.components import components_of, live_of
 
 router = APIRouter(prefix="/health")
@@ -17,16 +17,8 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready(request: Request) -> Response:
-    """Whether everything that the hub needs answers: 200, or 503 naming what doesn't."""
-    checks: dict[str, str] = {"live_rooms": "ok" if live_of(request).feed.healthy else "not followed"}
-    for name, check in components_of(request).checks.items():
-        try:
-            await check()
-        except HubError as error:
-            checks[name] = type(error).__name__
-        else:
-            checks[name] = "ok"
-    if live_of(request).clients.draining:
-        checks["node"] = "draining"
-    healthy = all(state == "ok" for state in checks.values())
-    return JSONResponse({"status": "ok" if healthy else "failing", "checks": checks}, 200 if healthy else 503)
+    """Whether everything that the hub needs answers: 200, or 503 saying what doesn't, and what to do."""
+    checks = await readiness(live_of(request), components_of(request).checks)
+    if failing := advice(checks):
+        return JSONResponse({"status": "failing", "checks": checks, "advice": failing}, 503)
+    return JSONResponse({"status": OK, "checks": checks})

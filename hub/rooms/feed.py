@@ -9,6 +9,7 @@ room has been read again.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
 from typing import Final, Generic, Protocol, TypeVar
@@ -137,6 +138,8 @@ class Feed(Generic[Frame]):
         self._subscription: Subscription | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._healthy = asyncio.Event()
+        self.recoveries: Counter[tuple[str, str]] = Counter()
+        """Of clients that resume, and of rooms read again while they are followed: what became of it."""
 
     @property
     def healthy(self) -> bool:
@@ -201,6 +204,7 @@ class Feed(Generic[Frame]):
         if (buffer := room.joining.get(subscriber)) is None or room.position is None:
             return  # left meanwhile
         joined = Joined(address=address, position=room.position, n=room.n)
+        self.recoveries["resume", _result(outcome)] += 1
         if isinstance(outcome, Gap):
             joined = msgspec.structs.replace(joined, gap=outcome)
         else:
@@ -386,11 +390,16 @@ class Feed(Generic[Frame]):
                 except RoomsUnavailable:
                     room.behind = True
                     raise
+                self.recoveries["live", _result(outcome)] += 1
                 if isinstance(outcome, Gap):
                     room.skip(outcome)
                     continue
                 for message in outcome.messages:
                     room.accept(message)
+
+
+def _result(outcome: Recovered | Gap) -> str:
+    return "gap" if isinstance(outcome, Gap) else "recovered"
 
 
 async def _within(seconds: float, waiting: Coroutine[object, object, None]) -> None:

@@ -126,6 +126,10 @@ class Servers:
         """A connection of its own, not yet made."""
         return self._connections.connection(address)
 
+    async def masters(self) -> dict[str, "Redis"]:
+        """A client for each master, by its address."""
+        return {str(shard.master): self._client(shard.master) for shard in (await self.layout()).shards}
+
     async def ping(self) -> None:
         """Nothing, when every master answers."""
         await self.everywhere(lambda client, _: client.execute_command("PING"))  # type: ignore[no-untyped-call]

@@ -42,6 +42,21 @@ async def test_refusals_are_shown_by_gateway_and_reason_to_those_who_watch_its_d
     assert await refusals(hub, "viewer", patients=["507f1f77bcf86cd799439011"]) == {}
 
 
+async def test_prometheus_is_told_by_reason_and_not_by_gateway(hub: WholeHub, mosquitto_server: Mosquitto):
+    for payload in (b"{", b"[]", b'{"v":9}'):
+        await say(mosquitto_server, "gw-1", payload)
+
+    async def counted() -> str | None:
+        text = (await hub.get("/metrics", "admin", hospitals=["*"])).text
+        reasons = ('{reason="malformed"} 2.0', '{reason="unknown_version"} 1.0')
+        return text if all(f"bedside_ingest_refused_total{reason}" in text for reason in reasons) else None
+
+    text = await eventually(counted)
+    assert "gw-1" not in text
+    assert 'bedside_record_pool_connections{state="in_use"}' in text
+    assert "bedside_ingest_alive 1.0" in text
+
+
 async def test_what_was_taken_is_counted_too(hub: WholeHub):
     assert (await hub.get(PATH, "technician")).json()["data"] == {"taken": {}, "refused": {}}
 

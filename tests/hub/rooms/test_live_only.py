@@ -1,6 +1,6 @@
 """Rooms that remember nothing, on a real Redis: who is there is told, nothing is kept, and a stale owner tells nobody."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -88,14 +88,14 @@ async def test_the_check_of_the_tops_leaves_it_alone(rooms: Rooms, feed: Feed[Me
 @pytest.mark.parametrize(
     ("held", "said"),
     [
-        (fence(lease_seconds=-1), "lease of h1 has ended"),
-        (fence(record_epoch=0), "record epoch 1; an owner of epoch 0"),
+        (lambda: fence(lease_seconds=-1), "lease of h1 has ended"),
+        (lambda: fence(record_epoch=0), "record epoch 1; an owner of epoch 0"),
     ],
 )
-async def test_a_stale_owner_tells_nobody(rooms: Rooms, feed: Feed[Message], held: Fence, said: str):
+async def test_a_stale_owner_tells_nobody(rooms: Rooms, feed: Feed[Message], held: Callable[[], Fence], said: str):
     """Delivery rules 20 and 21, P6."""
     watcher = await join(feed, WAVEFORMS)
     with pytest.raises(Fenced, match=said):
-        await tell(rooms, 1, held=held)
+        await tell(rooms, 1, held=held())
     await tell(rooms, 2)
     assert await samples(watcher, 1) == [b'{"samples": [2]}']
