@@ -7,6 +7,7 @@ says `opened` or `lost`, sleeps until `wake_at` and says `woken`. After each cal
 """
 
 import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -32,6 +33,8 @@ REMEMBERED_EVENTS: Final = 16_384
 """So many event ids are known, to drop what comes in several rooms."""
 ROOMS_A_MESSAGE: Final = 100
 """The hub takes 64 KiB a message; a room with its position is below 400 bytes."""
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+-]+")
+"""What can stand in a header and in a subprotocol; every JWT does (RFC 7515, section 7.1)."""
 _PASSING: Final = frozenset({"unavailable", "rate_limited"})
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -117,11 +120,13 @@ class Session:
         if self.link is Link.OPEN:
             self._refresh(token)
         elif self.link is Link.ASKING:
-            if not token or token == self._refused_token:
+            if not _TOKEN.fullmatch(token):
+                self._end(UNAUTHENTICATED, "what was given as token is none")
+            elif token == self._refused_token:
                 self._end(*self._refusal)
-                return
-            self.token = token
-            self._step(Step.TOKEN_GIVEN)
+            else:
+                self.token = token
+                self._step(Step.TOKEN_GIVEN)
 
     def token_unavailable(self, now: float, why: str) -> None:
         """There is no token now: while ASKING, try again later; a standing connection goes on to its end."""
@@ -312,7 +317,7 @@ class Session:
             self._send({"type": "subscribe", "id": request_id, "rooms": some, **options})
 
     def _refresh(self, token: str) -> None:
-        if token and token != self.token:
+        if _TOKEN.fullmatch(token) and token != self.token:
             self.token = token
             self._send({"type": "refresh", "token": token})
 

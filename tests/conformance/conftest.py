@@ -1,8 +1,9 @@
-"""Both clients: the TypeScript one is built when a test first asks for it, and runs in one Node.js process a test."""
+"""Both clients: the TypeScript one is built when a test first asks for it, and runs in one Node.js process a module."""
 
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from devtools import web
 from tests.conformance.driven import Open, node, python_client
@@ -14,7 +15,7 @@ def typescript_client_modules() -> Path:
     return web.build()
 
 
-@pytest.fixture(params=["python", "typescript"])
+@pytest_asyncio.fixture(params=["python", "typescript"], scope="module", loop_scope="module")
 async def open_client(request: pytest.FixtureRequest):
     """Opens a client of either kind."""
     if request.param == "python":

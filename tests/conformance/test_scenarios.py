@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.driven import Open
 from tests.conformance.script import play
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SCENARIOS = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))

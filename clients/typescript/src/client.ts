@@ -216,8 +216,17 @@ export class Client implements AsyncIterable<ClientEvent> {
 
   private connect(): void {
     if (this.socket !== undefined) return;
+    try {
+      this.socket = this.newSocket();
+    } catch (error) {
+      this.queue.end(error);
+      this.session.end();
+    }
+  }
+
+  private newSocket(): Socket {
     const { WebSocket: constructor } = this.options;
-    this.socket = new Socket(this.url, this.session.token, this.timings.open_seconds, constructor, {
+    return new Socket(this.url, this.session.token, this.timings.open_seconds, constructor, {
       opened: () => {
         this.session.opened(now());
         this.carryOn();

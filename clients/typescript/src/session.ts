@@ -12,6 +12,8 @@ import { RoomBook, type RoomRequest } from "./rooms.js";
 const REMEMBERED_EVENTS = 16_384;
 /** The hub takes 64 KiB a message; a room with its position is below 400 bytes. */
 const ROOMS_A_MESSAGE = 100;
+/** What can stand in a header and in a subprotocol; every JWT does (RFC 7515, section 7.1). */
+const TOKEN = /^[A-Za-z0-9._~+-]+$/;
 const PASSING: ReadonlySet<string> = new Set(["unavailable", "rate_limited"]);
 
 export type Command =
@@ -81,7 +83,8 @@ export class Session {
     if (this.link === "open") {
       this.refresh(token);
     } else if (this.link === "asking") {
-      if (!token || token === this.refusedToken) return this.finish(...this.refusal);
+      if (!TOKEN.test(token)) return this.finish(UNAUTHENTICATED, "what was given as token is none");
+      if (token === this.refusedToken) return this.finish(...this.refusal);
       this.token = token;
       this.step("token given");
     }
@@ -289,7 +292,7 @@ export class Session {
   }
 
   private refresh(token: string): void {
-    if (!token || token === this.token) return;
+    if (!TOKEN.test(token) || token === this.token) return;
     this.token = token;
     this.send({ type: "refresh", token });
   }
