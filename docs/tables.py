@@ -78,6 +78,7 @@ MEANINGS: Final = {
     "limits.history_seconds": "How far back a room's history reaches, and",
     "limits.history_bytes": "how much it holds: whichever ends first.",
     "limits.replay_messages": "Messages of a room's history in one answer.",
+    "limits.replay_bytes": "Missed messages that one request to subscribe is given, about; rooms of which more were missed are told as a gap, with their latest state.",
     "limits.ping_seconds": "How often the hub pings a WebSocket client.",
     "limits.silence_seconds": "After how long without a sign of life a client is closed; more than `ping_seconds`.",
     "limits.comment_seconds": "How often an SSE stream gets a comment, so that proxies keep it open.",

@@ -19,6 +19,7 @@ import hub.rest.metrics
 import hub.rest.operations
 import hub.rest.presence
 import hub.rest.realtime
+import hub.rest.snapshots
 from hub.auth.gate import Gate
 from hub.auth.tokens import TokenVerifier, load_secret
 from hub.errors import HubError
@@ -95,6 +96,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
         hub.rest.devices,
         hub.rest.operations,
         hub.rest.beds,
+        hub.rest.snapshots,
         hub.rest.intake,
         hub.rest.health,
         hub.rest.metrics,
@@ -107,7 +109,8 @@ def _live(
     settings: HubSettings, verifier: TokenVerifier, rooms: Rooms, components: Components, lag: DeliveryLag
 ) -> Live:
     node = secrets.token_hex(8)
-    feed: Feed[Frame] = Feed(rooms, settings.limits, frame=lag.frame, node=node, random=SystemRandom())
+    latest = components.latest
+    feed: Feed[Frame] = Feed(rooms, settings.limits, latest, frame=lag.frame, node=node, random=SystemRandom())
     clients = Clients(settings.limits, now=utc_now)
     return Live(
         verifier=verifier,

@@ -10,6 +10,7 @@ from typing import Final
 from hub.alerts.rules import load_rules
 from hub.errors import ConfigurationError
 from hub.ingest.ingest import Ingest
+from hub.record.latest import Latest
 from hub.record.record import Record
 from hub.record.sole import SOLE_OWNER, alone_with
 from hub.registry_file import apply_registry, load_registry
@@ -53,6 +54,7 @@ async def open_components(settings: HubSettings, rooms: Rooms) -> AsyncIterator[
                     registry=record.registry,
                     inbox=record.inbox,
                     device_data=record,
+                    latest=Latest(record.engine),
                     checks={"record": record.ping, "redis": rooms.ping},
                     ingest_alive=lambda: ingest is None or _alive(ingest),
                     judged_at=lambda: ingest.alive_at if ingest else None,

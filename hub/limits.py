@@ -18,7 +18,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `user_messages_a_second` with bursts of `user_message_burst` over all of a user's connections, and `rate_errors` messages beyond
     (less those within) before the connection that sends them is closed,
     `head_bytes` address and headers of a request, `request_bytes` a REST body, `token_bytes` a credential.
-    A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer.
+    A room's history: `history_seconds` and `history_bytes`, whichever ends first; `replay_messages` in one answer, and
+    `replay_bytes` (about) to one request: rooms of which a client missed more are told as a gap, with their latest state.
     Life: a server ping every `ping_seconds`, the end after `silence_seconds` without a sign of life, an SSE comment every
     `comment_seconds`, a look at every watched room's top every `top_check_seconds`, a canary through Redis every
     `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
@@ -44,6 +45,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     history_seconds: Count = 3600
     history_bytes: Count = 1024 * 1024
     replay_messages: Count = 10_000
+    replay_bytes: Count = 512 * 1024
     ping_seconds: Seconds = 25
     silence_seconds: Seconds = 60
     comment_seconds: Seconds = 15

@@ -15,8 +15,9 @@ from hub.limits import Limits
 from hub.realtime.attendance import Attendance
 from hub.realtime.frames import Frame
 from hub.realtime.outbound import Outbound
-from hub.rooms.messages import Gap, Position, RoomAddress
+from hub.rooms.messages import RoomAddress
 from hub.rooms.presence import Activity
+from hub.rooms.watched import Joined
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,8 @@ class Client(ABC):
         """A message of a live-only room; it may be left out."""
 
     @abstractmethod
-    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
-        """Messages of a room are gone; the next delivered is the one after `position`."""
+    def missed(self, joined: Joined) -> None:
+        """Messages of a room are gone (`joined.gap`); the next delivered is the one after `joined.position`."""
 
     @abstractmethod
     def tick(self, now: float) -> None:

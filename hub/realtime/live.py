@@ -1,6 +1,7 @@
 """What every live endpoint needs, made once by the app: who may come in, where rooms come from, who is here."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +19,10 @@ from hub.limits import Limits
 from hub.realtime.clients import Client, Clients
 from hub.realtime.frames import Frame
 from hub.realtime.shared import Shared
-from hub.rooms.feed import Announce, Feed
+from hub.rooms.feed import Feed
 from hub.rooms.messages import RoomAddress, rfc3339
 from hub.rooms.rooms import Rooms
+from hub.rooms.watched import Announce, Wanted
 from vitals.errors import InvalidRoom
 from vitals.rooms import AUTO_SUBSCRIPTIONS, parse_room
 
@@ -79,15 +81,18 @@ class Live:
             "judged_at": rfc3339(judged_at) if judged_at else None,
         }
 
-    async def hold(self, addresses: Sequence[RoomAddress], client: Client, announce: Announce) -> None:
+    async def hold(self, wanted: Sequence[Wanted], client: Client, announce: Announce) -> None:
         """Join rooms, trying until each holds. `announce` is called for each when it does."""
-        missing = tuple(addresses)
+        missing = tuple(wanted)
         while missing:
             await self.feed.wait_healthy()
-            try:
-                missing = await self.feed.join(missing, client, announce)
-            except RoomsUnavailable:
-                missing = tuple(address for address in missing if not self.feed.joined(address, client))
+            with contextlib.suppress(RoomsUnavailable):
+                await self.feed.join(missing, client, announce)
+            missing = tuple(
+                each
+                for each in missing
+                if each.address.room in client.rooms and not self.feed.joined(each.address, client)
+            )
             if missing:
                 await asyncio.sleep(self.limits.retry_seconds)
 

@@ -44,17 +44,19 @@ class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
     room: str
     since: Position | None = None
     max_rate: MaxRate | None = None
+    snapshot: bool = False
 
 
 class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
-    """`room`, or several `rooms`, each a name or an object with its own `since` and `max_rate`; for the rest the message's `max_rate` counts. With
-    `presence`, who is there is told too.
+    """`room`, or several `rooms`, each a name or an object with its own `since`, `max_rate` and `snapshot`; for the rest the message's own count.
+    With `presence`, who is there is told too.
     """
 
     room: str | None = None
     rooms: list[RoomRequest | str] | None = None
     since: Position | None = None
     max_rate: MaxRate | None = None
+    snapshot: bool = False
     presence: bool = False
     id: int | None = None
 
@@ -63,15 +65,26 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
         if (self.room is None) == (self.rooms is None):
             raise BadRequest(Code.BAD_MESSAGE, "name one room, or a list of rooms", self.id)
         if self.room is not None:
-            return [RoomRequest(room=self.room, since=self.since, max_rate=self.max_rate)]
+            return [self._completed(RoomRequest(room=self.room, since=self.since))]
         named = [RoomRequest(room=room) if isinstance(room, str) else room for room in self.rooms or ()]
-        if self.max_rate is None:
-            return named
-        return [room if room.max_rate else msgspec.structs.replace(room, max_rate=self.max_rate) for room in named]
+        return [self._completed(room) for room in named]
+
+    def _completed(self, room: RoomRequest) -> RoomRequest:
+        rate, snapshot = room.max_rate or self.max_rate, room.snapshot or self.snapshot
+        return msgspec.structs.replace(room, max_rate=rate, snapshot=snapshot)
 
 
 class Unsubscribe(Subscribe, frozen=True, kw_only=True):
     pass
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages that a room still has: at most `limit` after `since`, or the newest."""
+
+    room: str
+    since: Position | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    id: int | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +107,13 @@ class ActivityReport(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
-ClientRequest: TypeAlias = Subscribe | Unsubscribe | Ping | Pong | PresenceQuestion | ActivityReport
+ClientRequest: TypeAlias = Subscribe | Unsubscribe | History | Ping | Pong | PresenceQuestion | ActivityReport
 
 TYPES: Final[Mapping[str, type[ClientRequest]]] = MappingProxyType(
     {
         "subscribe": Subscribe,
         "unsubscribe": Unsubscribe,
+        "history": History,
         "ping": Ping,
         "pong": Pong,
         "presence": PresenceQuestion,

@@ -22,6 +22,8 @@ from vitals.rooms import Room, RoomKind
 router = APIRouter(prefix="/realtime")
 
 MAX_GLOBAL_ROOMS: Final = 20_000
+MAX_EXACT_ROOMS: Final = 256
+"""Beyond, a cursor is no longer sure to fit into a header."""
 _STREAM: Final = {"content": {"text/event-stream": {}}, "description": "Server-sent events"}
 
 
@@ -104,8 +106,22 @@ async def events(request: Request) -> Response:
     live = live_of(request)
     claims = live.authenticate(request)
     addresses = await global_rooms(request.app.state.components.registry, claims)
-    exact = frozenset(address.room for address in addresses if not address.room.startswith(("patient:", "device:")))
-    return await _opened(live, request, Stream(live, claims, addresses, exact=exact))
+    return await _opened(live, request, Stream(live, claims, addresses, exact=exact_rooms(addresses)))
+
+
+def exact_rooms(addresses: Sequence[RoomAddress]) -> frozenset[str]:
+    """The rooms that the global stream's cursor holds: a header has no place for thousands.
+
+    A patient's status and alerts come by the ward's and the hospital's rooms too; a token for single patients has few rooms, and
+    keeps them all exactly save numerics.
+    """
+    shared = [address.room for address in addresses if not address.room.startswith(("patient:", "device:"))]
+    patients = [
+        address.room
+        for address in addresses
+        if address.room.startswith("patient:") and not address.room.endswith(":vitals")
+    ]
+    return frozenset([*shared, *patients] if len(shared) + len(patients) <= MAX_EXACT_ROOMS else shared)
 
 
 async def global_rooms(registry: Registry, claims: Claims) -> tuple[RoomAddress, ...]:

@@ -4,8 +4,6 @@ A stream's `id` is a cursor over its rooms. A client that comes back with one fi
 `gap`, then what is new. One event that goes to several of a stream's rooms is sent once.
 """
 
-import asyncio
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +14,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hub.auth.tokens import Claims
-from hub.errors import RoomsUnavailable
 from hub.realtime.clients import Close
 from hub.realtime.cursor import decode_cursor
 from hub.realtime.frames import LAST_CHUNK, Frame, chunk_of, sse_event, sse_message, with_cursor
 from hub.realtime.live import Live
 from hub.realtime.outbound import Outbound, Outlet
 from hub.realtime.recipient import LiveClient
+from hub.realtime.recovery import missing, position_members, snapshot_members
 from hub.realtime.standing import NOWHERE
 from hub.realtime.wire import EXTENSION
-from hub.rooms.feed import Joined
-from hub.rooms.messages import Gap, Position, RoomAddress
+from hub.rooms.messages import Position, RoomAddress
+from hub.rooms.watched import Joined, Wanted
 from vitals.events import EVENTS
 from vitals.rooms import RoomKind, is_live_only, parse_room
 
@@ -36,6 +34,9 @@ HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no", "conne
 REMEMBERED_EVENTS: Final = 1024
 RETRY_MILLISECONDS: Final = 3000
 COMMENT: Final = chunk_of(b": \n\n")
+HELD: Final = 10_000
+"""Messages that may come while a stream's rooms are still being joined."""
+VITALS: Final = ":vitals"
 
 
 class HttpConnection(Protocol):
@@ -48,7 +49,8 @@ class HttpConnection(Protocol):
 class Stream(LiveClient):
     """One SSE client. The cursor holds the `exact` rooms, all where not said; the others are live only.
 
-    What comes while the rooms are still being joined waits in `_early`, until `connected` has been said.
+    What was missed waits in `_early` until `connected` has been said; what comes live meanwhile in `_held` until it has been told, too, what
+    became of the cursor.
     """
 
     transport = "sse"
@@ -60,10 +62,12 @@ class Stream(LiveClient):
         self.rooms = {address.room: address for address in addresses}
         self.ended = False
         self._exact = frozenset(room for room in self.rooms if not is_live_only(room)) if exact is None else exact
+        self._is_near = exact is None
         self._standing = NOWHERE
         self._repeatable = repeatable_events(self.rooms)
         self._seen: OrderedDict[bytes, None] | None = OrderedDict() if self._repeatable else None
         self._early: list[bytes] | None = []
+        self._held: list[Frame | Joined] | None = []
 
     # Outbound
 
@@ -78,7 +82,13 @@ class Stream(LiveClient):
 
     def is_present_in(self, room: str) -> bool:
         """The global stream hears patients and devices from afar: its user is not at each of them."""
-        return room in self._exact
+        return self._is_near or not room.startswith(("patient:", "device:"))
+
+    def deliver(self, frame: Frame) -> None:
+        if self._held is None:
+            super().deliver(frame)
+        else:
+            self._hold(frame)
 
     def pass_on(self, frame: Frame, skipped: int) -> None:
         message = frame.message
@@ -98,11 +108,18 @@ class Stream(LiveClient):
     def live_bytes(self, frame: Frame) -> bytes:
         return frame.live_chunk
 
-    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
-        self.release(address.room)
-        self._stand(address.room, position)
-        self._standing = self._standing.shared()
-        self._tell_gap([_gap(address.room, gap, None)])
+    def missed(self, joined: Joined) -> None:
+        if self._held is not None:
+            self._hold(joined)
+            return
+        self.release(joined.address.room)
+        self._tell_gap([joined], {})
+
+    def _hold(self, told: Frame | Joined) -> None:
+        assert self._held is not None  # noqa: S101 - both callers have looked
+        self._held.append(told)
+        if len(self._held) > HELD:
+            self.end(Close.TOO_SLOW, "the rooms could not be joined in time; reconnect and recover")
 
     def tick(self, now: float) -> None:
         outlet = self._outlet
@@ -135,14 +152,24 @@ class Stream(LiveClient):
         for room, since in known.items():
             self._stand(room, since)
         joined: list[Joined] = []
-        fresh = [address for room, address in self.rooms.items() if room not in known]
-        await self._live.hold(fresh, self, lambda holds: self._stand(holds.address.room, holds.position))
-        for room, since in known.items():
-            await self._resume(self.rooms[room], since, joined)
+        wanted = [
+            Wanted(address=address, since=known.get(room), snapshot=bool(cursor) and self._resumes(room))
+            for room, address in self.rooms.items()
+        ]
+
+        def announce(holds: Joined) -> None:
+            joined.append(holds)
+            for message in holds.messages:
+                super(Stream, self).deliver(Frame(message))
+            if not cursor or (holds.gap is None and holds.address.room in known):
+                self._stand(holds.address.room, holds.position)  # of the others it is not said yet what they miss
+
+        await self._live.hold(wanted, self, announce)
+        positions = {holds.address.room: holds.position for holds in joined if holds.address.room in self._exact}
         connected = {
             "client_id": self.client_id,
             "rooms": [*self.rooms],
-            "positions": {room: _position(position) for room, position in self._standing.positions.items()},
+            "positions": {room: position_members(position) for room, position in positions.items()},
         }
         retry = b"retry: %d\n" % RETRY_MILLISECONDS
         early, self._early = self._early, None
@@ -151,37 +178,58 @@ class Stream(LiveClient):
         self._standing = self._standing.shared()
         if cursor:
             self._answer(known, joined)
+        self._release()
 
-    async def _resume(self, address: RoomAddress, since: Position, joined: list[Joined]) -> None:
-        def announce(holds: Joined) -> None:
-            joined.append(holds)
-            for message in holds.messages:
-                self.deliver(Frame(message))
-            self._stand(address.room, holds.position)
-
-        while not self._live.feed.joined(address, self):
-            await self._live.feed.wait_healthy()
-            with contextlib.suppress(RoomsUnavailable):
-                await self._live.feed.resume(address, self, since, announce)
-                return
-            await asyncio.sleep(self._live.limits.retry_seconds)
+    def _resumes(self, room: str) -> bool:
+        """Whether a client that comes back is told the room's latest state: numerics, and what its cursor should have held."""
+        return room in self._exact or room.endswith(VITALS)
 
     def _answer(self, known: Mapping[str, Position], joined: Sequence[Joined]) -> None:
-        gaps = [_gap(holds.address.room, holds.gap, known[holds.address.room]) for holds in joined if holds.gap]
-        gaps += [
-            {"room": room, "epoch": None, "first": None, "last": None}
-            for room in sorted(self._exact)
-            if room not in known
-        ]
-        if gaps:
-            self._tell_gap(gaps)
+        lost = [holds for holds in joined if self._is_lost(holds, known)]
+        latest = [holds for holds in joined if holds.address.room not in self._exact]
+        if lost:
+            self._tell_gap([*lost, *latest], known)
             return
-        replayed = sum(len(holds.messages) for holds in joined)
-        answer: dict[str, object] = {"replayed": replayed, "rooms": sorted(self._exact)}
+        answer: dict[str, object] = {
+            "replayed": sum(len(holds.messages) for holds in joined),
+            "rooms": sorted(self._exact),
+        }
+        answer |= self._states("latest", latest)
         self._push(chunk_of(sse_event("recovered", answer, cursor=self._standing.cursor)))
 
-    def _tell_gap(self, gaps: list[dict[str, object]]) -> None:
-        self._push(chunk_of(sse_event("gap", {"missing": gaps}, cursor=self._standing.cursor)))
+    def _is_lost(self, holds: Joined, known: Mapping[str, Position]) -> bool:
+        return holds.gap is not None or (holds.address.room in self._exact and holds.address.room not in known)
+
+    def _release(self) -> None:
+        """Tell what came meanwhile; from here on everything at once."""
+        held, self._held = self._held or [], None
+        for told in held:
+            if isinstance(told, Joined):
+                self.missed(told)
+            else:
+                self.deliver(told)
+
+    def _tell_gap(self, told: Sequence[Joined], known: Mapping[str, Position]) -> None:
+        """Say which messages are gone, and what the rooms' latest states are."""
+        for holds in told:
+            self._stand(holds.address.room, holds.position)
+        gaps = [_gap(holds, known) for holds in told if self._is_lost(holds, known)]
+        self._standing = self._standing.shared()
+        answer = {"missing": gaps} | self._states("snapshot", told)
+        self._push(chunk_of(sse_event("gap", answer, cursor=self._standing.cursor)))
+
+    def _states(self, name: str, told: Sequence[Joined]) -> dict[str, object]:
+        """Latest states by room, as many as a client that reads slowly can take; `omitted` says how many more there are."""
+        states = {holds.address.room: holds.snapshot for holds in told if holds.snapshot is not None}
+        left = self._live.limits.unsent_bytes // 2
+        shown: dict[str, object] = {}
+        for room, snapshot in states.items():
+            left -= len(bytes(snapshot.state))
+            if left >= 0:
+                shown[room] = snapshot_members(snapshot)
+        if not shown:
+            return {}
+        return {name: shown} | ({"omitted": len(states) - len(shown)} if len(shown) < len(states) else {})
 
     def _stand(self, room: str, position: Position) -> None:
         if room in self._exact:
@@ -207,14 +255,11 @@ def _repeatable(kinds: frozenset[RoomKind]) -> frozenset[str]:
     return frozenset(event for event, facts in EVENTS.items() if len(kinds.intersection(facts.rooms)) > 1)
 
 
-def _position(position: Position) -> dict[str, object]:
-    return {"epoch": position.epoch, "offset": position.offset}
-
-
-def _gap(room: str, gap: Gap, since: Position | None) -> dict[str, object]:
-    if gap.first is not None or since is None:
-        return {"room": room, "epoch": gap.top.epoch, "first": gap.first, "last": gap.last}
-    return {"room": room, "epoch": since.epoch, "first": since.offset + 1, "last": None}
+def _gap(holds: Joined, known: Mapping[str, Position]) -> dict[str, object]:
+    room = holds.address.room
+    if holds.gap is None:
+        return {"room": room, "epoch": None, "first": None, "last": None}
+    return {"room": room, **missing(holds.gap, known.get(room))}
 
 
 class EventStream(Response):

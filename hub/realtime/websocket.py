@@ -6,6 +6,7 @@ closed, and recovers from the history.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,16 +19,19 @@ from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
 from hub.errors import NotFound, Unavailable
 from hub.realtime.clients import Close
+from hub.realtime.cursor import decode_cursor
 from hub.realtime.frames import Frame, json_frame, message_json, text_frame
 from hub.realtime.inbound import Message
 from hub.realtime.live import Live
 from hub.realtime.presence import shown
 from hub.realtime.recipient import LiveClient
+from hub.realtime.recovery import history_page, subscribed
 from hub.realtime.requests import (
     ActivityReport,
     BadRequest,
     ClientRequest,
     Code,
+    History,
     Ping,
     Pong,
     PresenceQuestion,
@@ -39,16 +43,19 @@ from hub.realtime.requests import (
     is_limited,
 )
 from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
-from hub.rooms.feed import Joined
-from hub.rooms.messages import NOWHERE, Gap, Position, RoomAddress
+from hub.rooms.messages import Position, RoomAddress
 from hub.rooms.presence import Activity
+from hub.rooms.watched import Joined, Wanted
 from vitals.errors import InvalidRoom
-from vitals.rooms import parse_room
+from vitals.rooms import is_live_only, parse_room
 
 log = logging.getLogger(__name__)
 
 Answer = dict[str, object]
 
+
+NO_POSITION: Final = Position(epoch="", offset=0)
+"""Where a client stands in a room that its cursor does not hold: nowhere, so it is told of a gap."""
 
 BURST: Final = 64
 """Requests of one client that are answered before others get their turn."""
@@ -84,9 +91,9 @@ class Socket(LiveClient):
     def send(self, message: Answer) -> None:
         self._wire.push(json_frame(message))
 
-    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
-        self.release(address.room)
-        self.send(_subscribed(address, position, gap.top.n) | {"missing": _missing(gap, None)})
+    def missed(self, joined: Joined) -> None:
+        self.release(joined.address.room)
+        self.send(subscribed(joined))
 
     def tick(self, now: float) -> None:
         limits = self._live.limits
@@ -103,13 +110,18 @@ class Socket(LiveClient):
 
     # Inbound
 
-    def serve(self, addresses: Sequence[RoomAddress]) -> None:
-        """Subscribe to `addresses`, and answer requests until the connection ends."""
+    def serve(self, addresses: Sequence[RoomAddress], cursor: str | None = None) -> None:
+        """Subscribe to `addresses`, from a cursor on where there is one, and answer requests until the connection ends."""
         self.rooms.update({address.room: address for address in addresses})
         self._live.clients.attendance.look(self)
         if addresses:
-            self.work(self._live.hold(addresses, self, self._announce), name="auto-subscriptions")
+            self.work(self._hold(addresses, cursor), name="auto-subscriptions")
         self._wire.serve(self)
+
+    async def _hold(self, addresses: Sequence[RoomAddress], cursor: str | None) -> None:
+        known = {} if cursor is None else dict.fromkeys(self.rooms, NO_POSITION) | decode_cursor(cursor, self.rooms)
+        wanted = [Wanted(address=address, since=known.get(address.room)) for address in addresses]
+        await self._live.hold(wanted, self, lambda joined: self._announce(joined, since=known.get(joined.address.room)))
 
     def receive(self, messages: list[Message]) -> None:
         self._asked += messages
@@ -168,6 +180,8 @@ class Socket(LiveClient):
                 self._live.clients.attendance.look(self)
                 if request.presence:
                     self._watch_presence(request)
+            case History():
+                await self._history(request)
             case Ping():
                 self.send(_with_id({"type": "pong", **self._live.condition()}, request.id))
             case Pong():
@@ -207,21 +221,16 @@ class Socket(LiveClient):
         most = self._live.limits.connection_rooms
         if len(self.rooms.keys() | {room.room for room in wanted}) > most:
             raise BadRequest(Code.TOO_MANY_ROOMS, f"at most {most} rooms a connection", request.id)
-        fresh: list[RoomAddress] = []
-        resumed: list[tuple[RoomAddress, Position]] = []
+        due: list[Wanted] = []
         for room in wanted:
             if (address := await self._permitted(room, request.id)) is None:
                 continue
             self.limit(address.room, room.max_rate)
-            if room.since is not None:
-                resumed.append((address, room.since))
-            elif (standing := self._standing(address)) is not None:
-                self.send(_with_id(_subscribed(address, standing.position, standing.n), request.id))
+            if room.since is None and not room.snapshot and (standing := self._standing(address)) is not None:
+                self.send(_with_id(subscribed(standing), request.id))
             else:
-                fresh.append(address)
-        await self._join(fresh, request.id)
-        for address, since in resumed:
-            await self._resume(address, since, request.id)
+                due.append(Wanted(address=address, since=room.since, snapshot=room.snapshot))
+        await self._join(due, request.id)
 
     def _standing(self, address: RoomAddress) -> Joined | None:
         feed = self._live.feed
@@ -242,26 +251,18 @@ class Socket(LiveClient):
             self._refuse(BadRequest(Code.UNAVAILABLE, str(error), request_id), room=wanted.room)
         return None
 
-    async def _join(self, addresses: Sequence[RoomAddress], request_id: int | None) -> None:
-        self.rooms.update({address.room: address for address in addresses})
-        try:
-            missing = await self._live.feed.join(
-                addresses, self, lambda joined: self._announce(joined, request_id=request_id)
+    async def _join(self, due: Sequence[Wanted], request_id: int | None) -> None:
+        feed = self._live.feed
+        feed.leave([each.address for each in due], self)  # whoever has one of them already begins anew
+        self.rooms.update({each.address.room: each.address for each in due})
+        since = {each.address: each.since for each in due}
+        with contextlib.suppress(Unavailable):
+            await feed.join(
+                due, self, lambda joined: self._announce(joined, since=since[joined.address], request_id=request_id)
             )
-        except Unavailable:
-            missing = tuple(address for address in addresses if not self._live.feed.joined(address, self))
-        for address in missing:
-            self._unavailable(address, request_id)
-
-    async def _resume(self, address: RoomAddress, since: Position, request_id: int | None) -> None:
-        self._live.feed.leave([address], self)
-        self.rooms[address.room] = address
-        try:
-            await self._live.feed.resume(
-                address, self, since, lambda joined: self._announce(joined, since=since, request_id=request_id)
-            )
-        except Unavailable:
-            self._unavailable(address, request_id)
+        for each in due:
+            if not feed.joined(each.address, self):
+                self._unavailable(each.address, request_id)
 
     def _unavailable(self, address: RoomAddress, request_id: int | None) -> None:
         self.rooms.pop(address.room, None)
@@ -271,12 +272,7 @@ class Socket(LiveClient):
 
     def _announce(self, joined: Joined, *, since: Position | None = None, request_id: int | None = None) -> None:
         self.release(joined.address.room)
-        answer = _subscribed(joined.address, joined.position, joined.n)
-        if joined.gap is not None:
-            answer["missing"] = _missing(joined.gap, since)
-        elif since is not None and joined.position != NOWHERE:
-            answer |= {"recovered": True, "replayed": len(joined.messages)}
-        self.send(_with_id(answer, request_id))
+        self.send(_with_id(subscribed(joined, since), request_id))
         for message in joined.messages:
             self.deliver(Frame(message))
 
@@ -288,32 +284,24 @@ class Socket(LiveClient):
                 self.forget(name)
             self.send(_with_id({"type": "subscription", "room": name, "status": "unsubscribed"}, request.id))
 
-
-def _subscribed(address: RoomAddress, position: Position, n: int) -> Answer:
-    if position == NOWHERE:
-        held: Answer = {"type": "subscription", "room": address.room, "status": "subscribed", "live_only": True}
-        return held | {"recovered": False, "replayed": 0}
-    return {
-        "type": "subscription",
-        "room": address.room,
-        "status": "subscribed",
-        "epoch": position.epoch,
-        "offset": position.offset,
-        "n": n,
-        "recovered": False,
-        "replayed": 0,
-    }
+    async def _history(self, request: History) -> None:
+        live = self._live
+        if is_live_only(request.room):
+            raise BadRequest(Code.BAD_MESSAGE, "the room is live only: it has no history", request.id)
+        try:
+            address = await live.gate.pass_room(self.claims, Verb.WATCH, parse_room(request.room))
+            page = await history_page(live.rooms, address, since=request.since, limit=request.limit)
+        except Forbidden as error:
+            raise BadRequest(Code.FORBIDDEN, str(error), request.id) from error
+        except (NotFound, InvalidRoom) as error:
+            raise BadRequest(Code.UNKNOWN_ROOM, str(error), request.id) from error
+        except Unavailable as error:
+            raise BadRequest(Code.UNAVAILABLE, str(error), request.id) from error
+        self.send(_with_id({"type": "history", **page}, request.id))
 
 
 def _present(address: RoomAddress, users: Mapping[str, Activity]) -> Answer:
     return {"type": "presence", "room": address.room, "users": shown(users)}
-
-
-def _missing(gap: Gap, since: Position | None) -> Answer:
-    """The range that can't be had: in the present epoch by its offsets, else by where the client stood."""
-    if gap.first is not None or since is None:
-        return {"epoch": gap.top.epoch, "first": gap.first, "last": gap.last}
-    return {"epoch": since.epoch, "first": since.offset + 1, "last": None}
 
 
 def _with_id(message: Answer, request_id: int | None) -> Answer:
@@ -335,7 +323,7 @@ async def _accept(
     client = Socket(live, claims, handshake.hand_over(live.clients.outbound))
     if allowed and live.clients.enter(client):
         log.debug("client %s is connected over WebSocket", client.client_id)
-        client.serve(addresses)
+        client.serve(addresses, websocket.query_params.get("since"))
         return
     client.serve(())
     client.end(*live.clients.refusal)

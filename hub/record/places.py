@@ -54,7 +54,7 @@ class DevicePlace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """A device that a patient holds. `status` is the one that clients see; `since` when the device's own began, on its gateway's clock."""
+    """A device as it is now. `status` is the one that clients see; `since` when the device's own began, on its gateway's clock."""
 
     device: DeviceKey
     gateway_id: GatewayId | None

@@ -77,22 +77,41 @@ class Registry:
     async def beds(self, hospital_id: HospitalId) -> tuple[BedPlace, ...]:
         """The hospital's beds, by ward and bed, each with its patient and the devices that the patient holds now."""
         async with self._engine.reading() as connection:
-            held = await _devices_in_use(connection, hospital_id)
-            here = stays.c.hospital_id == beds.c.hospital_id, stays.c.ward_id == beds.c.ward_id
-            stay_now = and_(*here, stays.c.bed_id == beds.c.bed_id, stays.c.discharged.is_(None))
-            found = await connection.execute(
-                select(beds.c.ward_id, beds.c.bed_id, stays.c.patient_id)
-                .outerjoin(stays, stay_now)
-                .where(beds.c.hospital_id == hospital_id)
-                .order_by(beds.c.ward_id, beds.c.bed_id)
-            )
-            return tuple(BedPlace(**row, devices=tuple(held.get(row["patient_id"], ()))) for row in found.mappings())
+            return await beds_of(connection, hospital_id)
 
     async def gateway_hospitals(self) -> dict[GatewayId, HospitalId]:
         """Every gateway's hospital."""
         async with self._engine.reading() as connection:
             found = await connection.execute(select(gateways.c.gateway_id, gateways.c.hospital_id))
             return {row.gateway_id: row.hospital_id for row in found}
+
+
+async def beds_of(connection: AsyncConnection, hospital_id: HospitalId) -> tuple[BedPlace, ...]:
+    """As `Registry.beds`, as of this transaction."""
+    held = await _devices_in_use(connection, hospital_id)
+    here = stays.c.hospital_id == beds.c.hospital_id, stays.c.ward_id == beds.c.ward_id
+    stay_now = and_(*here, stays.c.bed_id == beds.c.bed_id, stays.c.discharged.is_(None))
+    found = await connection.execute(
+        select(beds.c.ward_id, beds.c.bed_id, stays.c.patient_id)
+        .outerjoin(stays, stay_now)
+        .where(beds.c.hospital_id == hospital_id)
+        .order_by(beds.c.ward_id, beds.c.bed_id)
+    )
+    return tuple(BedPlace(**row, devices=tuple(held.get(row["patient_id"], ()))) for row in found.mappings())
+
+
+async def conditions_of(
+    connection: AsyncConnection, hospital_id: HospitalId, device: DeviceKey | None = None
+) -> tuple[DeviceCondition, ...]:
+    """The hospital's devices, or one of them, as clients see them, by type and id."""
+    only = [] if device is None else [_same_device(device, devices.c)]
+    found = await connection.execute(
+        select(devices, gateways.c.online)
+        .outerjoin(gateways, gateways.c.gateway_id == devices.c.gateway_id)
+        .where(devices.c.hospital_id == hospital_id, *only)
+        .order_by(devices.c.device_type, devices.c.device_id)
+    )
+    return tuple(_condition(row) for row in found.mappings())
 
 
 async def patient_place(connection: AsyncConnection, patient_id: PatientId) -> PatientPlace | None:

@@ -190,7 +190,7 @@ readings = Table(
     Column("withdrawn", Instant),
     Column("author", String(200)),
     Index("ix_readings_hospital_id_n_data", "hospital_id", "n_data"),
-    Index("ix_readings_patient_id_measured", "patient_id", "measured"),
+    Index("ix_readings_patient_id_data_type_measured", "patient_id", "data_type", "measured"),
     Index("ix_readings_device_type_device_id_measured", "device_type", "device_id", "measured"),
     Index(  # only of those that have one: for the others it would cost a third of writing them
         "ix_readings_device_type_device_id_device_time",
@@ -199,6 +199,12 @@ readings = Table(
         "device_time",
         sqlite_where=text("device_time IS NOT NULL"),
         postgresql_where=text("device_time IS NOT NULL"),
+    ),
+    Index(
+        "ix_readings_replaces",
+        "replaces",
+        sqlite_where=text("replaces IS NOT NULL"),
+        postgresql_where=text("replaces IS NOT NULL"),
     ),
 )
 

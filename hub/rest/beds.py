@@ -46,23 +46,29 @@ async def beds(
     """
     claims = live_of(request).authenticate(request)
     registry = components_of(request).registry
-    hospital = await registry.hospital(_known("hospital", hospital_id))
-    if hospital is None:
-        raise refusal_of_unknown(claims, Room(kind=RoomKind.HOSPITAL, hospital_id=hospital_id))
-    view = _View(claims, hospital)
-    permitted = [bed for bed in await registry.beds(hospital_id) if view.may_watch(bed)]
-    if not permitted and not view.covers_hospital:
-        raise Forbidden(f"your token may watch no bed of hospital {hospital_id}")
+    view, permitted = await permitted_beds(registry, claims, hospital_id)
     shown = [bed for bed in permitted if ward in (None, bed.ward_id) and patient in (None, bed.patient_id)]
     narrowed = ward is not None or patient is not None
     if narrowed and not shown:
         raise NotFound("bed with patient", patient[:100]) if patient is not None else NotFound("ward", str(ward)[:100])
     rooms = view.rooms(shown, whole_hospital=not narrowed, whole_wards=patient is None)
-    answer = {**_named(hospital), "rooms": [str(room) for room in rooms], "beds": [_shown(bed) for bed in shown]}
+    answer = {**view.named, "rooms": [str(room) for room in rooms], "beds": [_shown(bed) for bed in shown]}
     return _success(request, answer)
 
 
-class _View:
+async def permitted_beds(registry: Registry, claims: Claims, hospital_id: str) -> tuple["View", list[BedPlace]]:
+    """The hospital as the token sees it, and the beds that it may watch. Raises NotFound or Forbidden."""
+    hospital = await registry.hospital(_known("hospital", hospital_id))
+    if hospital is None:
+        raise refusal_of_unknown(claims, Room(kind=RoomKind.HOSPITAL, hospital_id=hospital_id))
+    view = View(claims, hospital)
+    permitted = [bed for bed in await registry.beds(hospital_id) if view.may_watch(bed)]
+    if not permitted and not view.covers_hospital:
+        raise Forbidden(f"your token may watch no bed of hospital {hospital_id}")
+    return view, permitted
+
+
+class View:
     """One token's view of one hospital."""
 
     def __init__(self, claims: Claims, hospital: HospitalFacts) -> None:
@@ -70,17 +76,26 @@ class _View:
         self._hospital = hospital
 
     @property
+    def named(self) -> dict[str, Any]:
+        """The hospital's id, name and zone."""
+        return _named(self._hospital)
+
+    @property
+    def ward_ids(self) -> Sequence[WardId]:
+        return self._hospital.ward_ids
+
+    @property
     def covers_hospital(self) -> bool:
         return all(self._may(kind) for kind in _HOSPITAL_ROOMS)
 
     def may_watch(self, bed: BedPlace) -> bool:
-        return self._may_ward(bed.ward_id) or (
+        return self.may_ward(bed.ward_id) or (
             bed.patient_id is not None and self._may(RoomKind.PATIENT, ward_id=bed.ward_id, patient_id=bed.patient_id)
         )
 
     def rooms(self, beds: Sequence[BedPlace], *, whole_hospital: bool, whole_wards: bool) -> tuple[Room, ...]:
         """The fewest rooms in which everything about `beds` is told; those of the hospital or of wards only where wanted."""
-        wards = sorted({bed.ward_id for bed in beds if whole_wards and self._may_ward(bed.ward_id)})
+        wards = sorted({bed.ward_id for bed in beds if whole_wards and self.may_ward(bed.ward_id)})
         rooms = [Room(kind=RoomKind.SYSTEM_ALERTS)]
         if whole_hospital and self.covers_hospital:
             wards = list(self._hospital.ward_ids)
@@ -96,7 +111,7 @@ class _View:
         rooms += [Room(kind=kind, patient_id=patient_id) for patient_id in alone for kind in _PATIENT_ROOMS]
         return tuple(rooms)
 
-    def _may_ward(self, ward_id: WardId) -> bool:
+    def may_ward(self, ward_id: WardId) -> bool:
         return all(self._may(kind, ward_id=ward_id) for kind in _WARD_ROOMS)
 
     def _may(self, kind: RoomKind, *, ward_id: WardId | None = None, patient_id: PatientId | None = None) -> bool:

@@ -13,6 +13,7 @@ from hub.auth.places import Registry
 from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
 from hub.ingest.counters import Counters
+from hub.latest import LatestReader
 from hub.realtime.live import Live
 from hub.record.inbox import Outcome
 from hub.record.inbox import Request as InboxRequest
@@ -54,6 +55,7 @@ class Components:
     registry: Registry
     inbox: Inbox
     device_data: DeviceDataReader
+    latest: LatestReader
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     ingest_alive: Callable[[], bool]
     judged_at: Callable[[], datetime | None]

@@ -9,7 +9,7 @@ from hub.auth.errors import Forbidden
 from hub.auth.rights import Verb
 from hub.errors import Invalid, RoomsUnavailable
 from hub.realtime.census import statistics as data_of
-from hub.realtime.frames import message_json
+from hub.realtime.recovery import history_page
 from hub.record.inbox import RequestKind
 from hub.rest.components import components_of, live_of, permitted
 from hub.rest.rates import spend
@@ -17,7 +17,7 @@ from hub.rest.strict_json import MAX_INTEGER
 from hub.rest.submitting import json_of, submit
 from hub.rest.trial_events import TrialEvent, check_trial_event, scope_of
 from hub.rooms.live_only import LiveMessage
-from hub.rooms.messages import Position, Recovered, RoomAddress, rfc3339
+from hub.rooms.messages import Position, RoomAddress, rfc3339
 from vitals.envelope import encode
 from vitals.errors import InvalidRoom
 from vitals.events import EVENTS, EventName, Scope, rooms_of
@@ -107,18 +107,6 @@ async def history(
         raise Invalid(f"{room} is live only: it has no history")
     since = Position(epoch=epoch, offset=offset) if epoch is not None and offset is not None else None
     address = RoomAddress(hospital_id=hospital_id, room=room)
-    outcome = await live_of(request).rooms.history(address, since=since, limit=limit)
-    recovered = isinstance(outcome, Recovered)
-    messages = outcome.messages if recovered else ()
-    reached = messages[-1].position if messages else (since if recovered and since else outcome.top.position)
-    return {
-        "success": True,
-        "data": {
-            "room": room,
-            "recovered": recovered,
-            "messages": [msgspec.json.decode(message_json(message)) for message in messages],
-            "next": {"epoch": reached.epoch, "offset": reached.offset},
-            "top": {"epoch": outcome.top.epoch, "offset": outcome.top.offset, "n": outcome.top.n},
-        },
-        "timestamp": rfc3339(live_of(request).now()),
-    }
+    page = await history_page(live_of(request).rooms, address, since=since, limit=limit)
+    data = msgspec.json.decode(msgspec.json.encode(page))
+    return {"success": True, "data": data, "timestamp": rfc3339(live_of(request).now())}

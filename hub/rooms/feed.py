@@ -2,142 +2,56 @@
 
 A live message is a hint; the Stream is the truth. A room's messages are passed on only in the order of their offsets: a repeat is
 skipped, and on a jump, another epoch, a reconnection or a top that differs, the Stream is read from the room's position on.
-What it no longer has is told as a gap, never passed over (delivery rule 24). The node subscribes in Redis only to rooms that
-someone here watches. The connection counts as healthy only after a canary has come back through it and every watched
-room has been read again.
+What it no longer has is told as a gap, with the room's latest state, never passed over (delivery rules 24, 26 and 27). The node
+subscribes in Redis only to rooms that someone here watches. The connection counts as healthy only after a canary has come back
+through it and every watched room has been read again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
-from typing import Final, Generic, Protocol, TypeVar
-
-import msgspec
+from typing import Generic
 
 from hub.errors import RoomsUnavailable, Unreadable
+from hub.latest import LatestReader
 from hub.limits import Limits
-from hub.rooms.messages import NOWHERE, Gap, Message, Position, Recovered, RoomAddress
-from hub.rooms.rooms import Rooms, room_key
+from hub.rooms.joining import ATTEMPTS, settle
+from hub.rooms.messages import Gap, Message, Recovered, RoomAddress
+from hub.rooms.rooms import ROOMS_A_CALL, Rooms, room_key
+from hub.rooms.states import read_states
 from hub.rooms.subscription import Subscription
-from vitals.rooms import is_live_only
+from hub.rooms.watched import Announce, Entrant, Frame, Joined, Subscriber, Wanted, Watched
 
 log = logging.getLogger(__name__)
-
-Frame_contra = TypeVar("Frame_contra", contravariant=True)
-Frame = TypeVar("Frame")
-MAX_PENDING: Final = 1000
-ATTEMPTS: Final = 5
-
-
-class Subscriber(Protocol[Frame_contra]):
-    """One client. Its methods are called from the event loop and must neither wait nor raise."""
-
-    def deliver(self, frame: Frame_contra) -> None:
-        """The next message of a joined room."""
-
-    def deliver_live(self, frame: Frame_contra) -> None:
-        """A message of a joined room that remembers nothing; it may be left out."""
-
-    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
-        """Messages of a joined room are gone; the next delivered one is the one after `position`."""
-
-
-class Joined(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription that holds from now on: the next message delivered is the one after `position`, once `messages` are seen.
-
-    `messages` are those after the `since` that was asked for, `gap` what of them is gone (then `messages` is empty).
-    """
-
-    address: RoomAddress
-    position: Position
-    n: int
-    messages: tuple[Message, ...] = ()
-    gap: Gap | None = None
-
-
-Announce = Callable[[Joined], None]
-
-
-class _Watched(Generic[Frame]):
-    """A room that someone here watches. `joining` holds what came while each joiner's history was read."""
-
-    def __init__(self, address: RoomAddress, frame: Callable[[Message], Frame]) -> None:
-        self.address = address
-        self.is_live_only = is_live_only(address.room)
-        self.position: Position | None = NOWHERE if self.is_live_only else None
-        self.n = 0
-        self.subscribers: dict[Subscriber[Frame], None] = {}
-        self.joining: dict[Subscriber[Frame], list[Message]] = {}
-        self.pending: list[Message] = []
-        self.behind = False
-        self.reading = asyncio.Lock()
-        self._frame = frame
-
-    @property
-    def idle(self) -> bool:
-        return not self.subscribers and not self.joining
-
-    def start(self, position: Position, n: int) -> None:
-        """The first position; messages that came before it was known follow."""
-        self.position, self.n = position, n
-        pending, self.pending = self.pending, []
-        for message in pending:
-            self.accept(message)
-
-    def accept(self, message: Message) -> None:
-        """A message from either side. Sets `behind` when the Stream must be read."""
-        if self.position is None:
-            self.pending.append(message)
-            self.behind = self.behind or len(self.pending) > MAX_PENDING
-        elif message.epoch != self.position.epoch:  # delivery rule 24: epoch first
-            self.behind = True
-        elif message.offset == self.position.offset + 1:
-            self.position, self.n = message.position, message.n
-            self._pass_on(message)
-        elif message.offset > self.position.offset:
-            self.behind = True
-
-    def skip(self, gap: Gap) -> None:
-        """Go on after a gap, with what the history still has."""
-        kept = gap.messages[0].offset - 1 if gap.messages else gap.top.offset
-        self.position, self.n = Position(epoch=gap.top.epoch, offset=kept), gap.top.n
-        for subscriber in tuple(self.subscribers):
-            subscriber.missed(self.address, gap, self.position)
-        for message in gap.messages:
-            self.accept(message)
-
-    def pass_on_live(self, message: Message) -> None:
-        """Give a message without a place to everybody here."""
-        frame = self._frame(message)
-        for subscriber in tuple(self.subscribers):
-            subscriber.deliver_live(frame)
-
-    def _pass_on(self, message: Message) -> None:
-        for buffer in self.joining.values():
-            buffer.append(message)
-        if self.subscribers:
-            frame = self._frame(message)
-            for subscriber in tuple(self.subscribers):
-                subscriber.deliver(frame)
 
 
 class Feed(Generic[Frame]):
     """All watched rooms of this node. `frame` makes of a message, once, what every subscriber is given."""
 
     def __init__(
-        self, rooms: Rooms, limits: Limits, *, frame: Callable[[Message], Frame], node: str, random: Random
+        self,
+        rooms: Rooms,
+        limits: Limits,
+        latest: LatestReader,
+        *,
+        frame: Callable[[Message], Frame],
+        node: str,
+        random: Random,
     ) -> None:
         self._rooms = rooms
+        self._latest = latest
         self._limits = limits
         self._frame = frame
         self._random = random
         self._canary = f"bedside:canary:{node}"
-        self._watched: dict[str, _Watched[Frame]] = {}
+        self._watched: dict[str, Watched[Frame]] = {}
         self._subscription: Subscription | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._healthy = asyncio.Event()
+        self._gaps = asyncio.Event()
         self.recoveries: Counter[tuple[str, str]] = Counter()
         """Of clients that resume, and of rooms read again while they are followed: what became of it."""
 
@@ -167,145 +81,103 @@ class Feed(Generic[Frame]):
             await asyncio.sleep(self._limits.retry_seconds * self._random.uniform(0.5, 1.0))
 
     async def join(
-        self, addresses: Sequence[RoomAddress], subscriber: Subscriber[Frame], announce: Announce
+        self, wanted: Sequence[Wanted], subscriber: Subscriber[Frame], announce: Announce
     ) -> tuple[RoomAddress, ...]:
-        """Subscribe to rooms at their present positions. Calls `announce` for each at the instant from which it holds.
+        """Subscribe to rooms, each from where it is wanted. Calls `announce` for each at the instant from which it holds.
 
-        Returns the rooms that can't be had now, because their hospital has no epoch. Raises RoomsUnavailable.
+        Returns the rooms that can't be had now: their hospital has no epoch, or the record does not tell their state. Raises
+        RoomsUnavailable; rooms that were announced before that hold nevertheless.
         """
-        watched = self._enter(addresses, subscriber)
+        entering = self._enter(wanted, subscriber)
         try:
-            await self._ready(watched)
-        except BaseException:
-            self._give_up(watched, subscriber)
-            raise
-        for room in watched:
-            if room.position is not None and subscriber in room.joining:
-                joined = Joined(address=room.address, position=room.position, n=room.n)
-                self._complete(room, subscriber, joined, announce)
-        failed = [room for room in watched if subscriber in room.joining]
-        self._give_up(failed, subscriber)
-        return tuple(room.address for room in failed)
+            await self._ready([room for room, _ in entering])
+            placed = [(room, entrant) for room, entrant in entering if room.position is not None]
+            replay_bytes = self._limits.replay_bytes
+            resumed = frozenset(each.address for each in wanted if each.since is not None)
+            await settle(
+                self._rooms,
+                self._latest,
+                placed,
+                self._counted(announce, resumed),
+                self._catch_up,
+                replay_bytes=replay_bytes,
+            )
+            return tuple(room.address for room, entrant in entering if entrant in room.entering)
+        finally:
+            for room, entrant in entering:
+                room.entering.pop(entrant, None)
+            self._forget([room for room, _ in entering])
 
-    async def resume(
-        self, address: RoomAddress, subscriber: Subscriber[Frame], since: Position, announce: Announce
-    ) -> None:
-        """Subscribe to a room from a position on; `announce` is given what was missed. Raises RoomsUnavailable."""
-        if is_live_only(address.room):  # nothing is missed where nothing is kept
-            await self.join([address], subscriber, announce)
-            return
-        (room,) = watched = self._enter([address], subscriber)
-        try:
-            await self._ready(watched)
-            outcome = await self._missed_since(room, since)
-        except BaseException:
-            self._give_up(watched, subscriber)
-            raise
-        if (buffer := room.joining.get(subscriber)) is None or room.position is None:
-            return  # left meanwhile
-        joined = Joined(address=address, position=room.position, n=room.n)
-        self.recoveries["resume", _result(outcome)] += 1
-        if isinstance(outcome, Gap):
-            joined = msgspec.structs.replace(joined, gap=outcome)
-        else:
-            after = since.offset
-            later = [message for message in buffer if message.offset > outcome.top.offset]
-            missed = [message for message in outcome.messages if message.offset > after]
-            joined = msgspec.structs.replace(joined, messages=(*missed, *later))
-        self._complete(room, subscriber, joined, announce)
+    def _counted(self, announce: Announce, resumed: frozenset[RoomAddress]) -> Announce:
+        def counted(joined: Joined) -> None:
+            if joined.address in resumed:
+                self.recoveries["resume", "recovered" if joined.gap is None else "gap"] += 1
+            announce(joined)
+
+        return counted
 
     def leave(self, addresses: Iterable[RoomAddress], subscriber: Subscriber[Frame]) -> None:
         """End subscriptions, also those that are still being made."""
         rooms = [room for address in addresses if (room := self._watched.get(room_key(address)))]
         for room in rooms:
-            room.subscribers.pop(subscriber, None)
-        self._give_up(rooms, subscriber)
+            room.drop(subscriber)
+        self._forget(rooms)
 
     def joined(self, address: RoomAddress, subscriber: Subscriber[Frame]) -> bool:
         """Whether a subscription holds."""
         room = self._watched.get(room_key(address))
-        return room is not None and subscriber in room.subscribers
+        return room is not None and room.holds(subscriber)
 
     def standing(self, address: RoomAddress) -> Joined | None:
         """Where a watched room stands for all its subscribers."""
         room = self._watched.get(room_key(address))
-        if room is None or room.position is None:
-            return None
-        return Joined(address=address, position=room.position, n=room.n)
+        return None if room is None or room.position is None else room.joined()
 
     # Joining
 
-    def _enter(self, addresses: Sequence[RoomAddress], subscriber: Subscriber[Frame]) -> list[_Watched[Frame]]:
+    def _enter(
+        self, wanted: Sequence[Wanted], subscriber: Subscriber[Frame]
+    ) -> list[tuple[Watched[Frame], Entrant[Frame]]]:
         subscription = self._subscription
         if subscription is None or not self.healthy:
             raise RoomsUnavailable("Redis does not answer; subscribe again when it does")
         fresh: list[str] = []
-        entered: list[_Watched[Frame]] = []
-        for address in dict.fromkeys(addresses):
-            key = room_key(address)
+        entering: list[tuple[Watched[Frame], Entrant[Frame]]] = []
+        for each in {each.address: each for each in wanted}.values():
+            key = room_key(each.address)
             if key not in self._watched:
-                self._watched[key] = _Watched(address, self._frame)
+                self._watched[key] = Watched(each.address, self._frame)
                 fresh.append(key)
             room = self._watched[key]
-            if subscriber not in room.subscribers:
-                room.joining[subscriber] = []
-                entered.append(room)
+            entrant = Entrant(each, subscriber)
+            room.entering[entrant] = None
+            entering.append((room, entrant))
         subscription.request(fresh)
-        return entered
+        return entering
 
-    def _complete(
-        self, room: _Watched[Frame], subscriber: Subscriber[Frame], joined: Joined, announce: Announce
-    ) -> None:
-        room.joining.pop(subscriber, None)
-        announce(joined)
-        room.subscribers[subscriber] = None
-
-    def _give_up(self, rooms: Iterable[_Watched[Frame]], subscriber: Subscriber[Frame]) -> None:
+    def _forget(self, rooms: Iterable[Watched[Frame]]) -> None:
+        """Watch no more what nobody here watches."""
         idle: list[str] = []
         for room in rooms:
-            room.joining.pop(subscriber, None)
             key = room_key(room.address)
-            if room.idle and key in self._watched:
+            if room.idle and self._watched.get(key) is room:
                 del self._watched[key]
                 idle.append(key)
         if self._subscription and idle:
             self._subscription.withdraw(idle)
 
-    async def _ready(self, watched: Sequence[_Watched[Frame]]) -> None:
+    async def _ready(self, watched: Sequence[Watched[Frame]]) -> None:
         """Wait until Redis has confirmed the rooms, and read the positions of those that have none."""
         if (subscription := self._subscription) is None:
             raise RoomsUnavailable("the connection to Redis was lost; subscribe again")
         keys = [room_key(room.address) for room in watched]
         await _within(self._limits.canary_seconds, subscription.confirmed(keys))
         unplaced = [room for room in watched if room.position is None]
-        if not unplaced:
-            return
         tops = await self._rooms.room_tops([room.address for room in unplaced])
         for room in unplaced:
             if (top := tops[room.address]) and room.position is None:
-                room.start(top.position, top.n)
+                room.start(top)
                 self._look(room)
-
-    async def _missed_since(self, room: _Watched[Frame], since: Position) -> Recovered | Gap:
-        """Everything after `since` up to where the room stands now, or the gap."""
-        for _ in range(ATTEMPTS):
-            if (position := room.position) is None:
-                break
-            ahead = since.epoch == position.epoch and since.offset > position.offset
-            outcome = await self._rooms.read(room.address, position if ahead else since)
-            if ahead and since.offset > outcome.top.offset:  # of a future that this room never had
-                return Gap(top=outcome.top)
-            stands = room.position or position
-            if outcome.top.epoch == stands.epoch and isinstance(outcome, Recovered):
-                for message in outcome.messages:
-                    room.accept(message)
-                if not room.behind:
-                    return outcome
-            elif outcome.top.epoch == stands.epoch and outcome.top.offset <= stands.offset:
-                return outcome
-            room.behind = True
-            await self._catch_up(room)
-        raise RoomsUnavailable(f"{room.address.room} can't be read at one instant now; try again")
 
     # The connection
 
@@ -321,6 +193,7 @@ class Feed(Generic[Frame]):
                 log.info("live rooms are followed (%d watched)", len(self._watched))
                 self._healthy.set()
                 tasks.create_task(self._watch_canary(subscription), name="rooms-canary")
+                tasks.create_task(self._mend_gaps(), name="rooms-gaps")
                 await self._watch_tops()  # in the group's body: only there Python 3.11 takes back its own cancellation
         except* RoomsUnavailable as group:
             raise RoomsUnavailable(str(group.exceptions[0])) from group
@@ -353,12 +226,9 @@ class Feed(Generic[Frame]):
         rooms = [room for room in self._watched.values() if room.position is not None and not room.is_live_only]
         tops = await self._rooms.room_tops([room.address for room in rooms])
         for room in rooms:
-            top = tops[room.address]
-            if top is None or room.position is None:
-                continue
-            room.behind |= top.epoch != room.position.epoch or top.offset > room.position.offset
-            if room.behind:
-                await self._catch_up(room)
+            if (top := tops[room.address]) is not None and room.position is not None:
+                room.behind |= top.epoch != room.position.epoch or top.offset > room.position.offset
+        await self._catch_up([room for room in rooms if room.behind])
 
     def _received(self, channel: str, payload: bytes) -> None:
         if (room := self._watched.get(channel)) is None:
@@ -369,37 +239,72 @@ class Feed(Generic[Frame]):
             room.behind = not room.is_live_only  # reading the Stream, which can't open it either, tells it as a gap
         self._look(room)
 
-    def _take_in(self, room: _Watched[Frame], payload: bytes) -> None:
+    def _take_in(self, room: Watched[Frame], payload: bytes) -> None:
         if not room.is_live_only:
             room.accept(self._rooms.message_in(room.address, payload))
             return
         for told in self._rooms.live_messages_in(room.address, payload):
             room.pass_on_live(told)
 
-    def _look(self, room: _Watched[Frame]) -> None:
+    def _look(self, room: Watched[Frame]) -> None:
         if room.behind and room.position is not None and self._tasks and not room.reading.locked():
-            self._tasks.create_task(self._catch_up(room), name="rooms-catch-up")
+            self._tasks.create_task(self._catch_up([room]), name="rooms-catch-up")
 
-    async def _catch_up(self, room: _Watched[Frame]) -> None:
-        """Read the Stream from the room's position on, until nothing newer was announced meanwhile."""
-        async with room.reading:
-            while room.behind and room.position is not None:
-                room.behind = False
+    async def _catch_up(self, rooms: Sequence[Watched[Frame]]) -> None:
+        """Read the Streams from the rooms' positions on, until nothing newer was announced meanwhile."""
+        async with contextlib.AsyncExitStack() as reading:
+            for room in sorted(set(rooms), key=lambda room: room.address):  # all take the locks in one order
+                await reading.enter_async_context(room.reading)
+            while due := {room.address: room for room in rooms if room.behind and room.position is not None}:
+                for room in due.values():
+                    room.behind = False
                 try:
-                    outcome = await self._rooms.read(room.address, room.position)
+                    since = {address: room.position for address, room in due.items() if room.position}
+                    outcomes = await self._rooms.read_many(since)
                 except RoomsUnavailable:
-                    room.behind = True
+                    for room in due.values():
+                        room.behind = True
                     raise
-                self.recoveries["live", _result(outcome)] += 1
-                if isinstance(outcome, Gap):
-                    room.skip(outcome)
+                for address, outcome in outcomes.items():
+                    self._take(due[address], outcome)
+
+    def _take(self, room: Watched[Frame], outcome: Recovered | Gap) -> None:
+        self.recoveries["live", "gap" if isinstance(outcome, Gap) else "recovered"] += 1
+        if isinstance(outcome, Recovered):
+            for message in outcome.messages:
+                room.accept(message)
+            return
+        room.skip(outcome)
+        if room.cut_off:
+            self._gaps.set()
+
+    # Gaps
+
+    async def _mend_gaps(self) -> None:
+        """Give those whom a gap has cut off the latest state of their rooms, many rooms at a time."""
+        self._gaps.set()  # an earlier connection may have ended before it came to some
+        while True:
+            await self._gaps.wait()
+            self._gaps.clear()
+            cut = [room for room in self._watched.values() if room.cut_off]
+            for start in range(0, len(cut), ROOMS_A_CALL):
+                await self._mend(cut[start : start + ROOMS_A_CALL])
+
+    async def _mend(self, rooms: Sequence[Watched[Frame]]) -> None:
+        for _ in range(ATTEMPTS):
+            marks = {room: room.mark() for room in rooms if room.cut_off}
+            if not marks:
+                return
+            states = await read_states(self._latest, [room.address for room in marks])
+            for room, mark in marks.items():
+                if not room.stands_since(mark):
                     continue
-                for message in outcome.messages:
-                    room.accept(message)
-
-
-def _result(outcome: Recovered | Gap) -> str:
-    return "gap" if isinstance(outcome, Gap) else "recovered"
+                if states.covers(room.address, mark):
+                    room.mend(states.snapshot(room.address, mark))
+                elif not states.known(room.address):
+                    room.mend(None)
+        for room in rooms:
+            room.mend(None)
 
 
 async def _within(seconds: float, waiting: Coroutine[object, object, None]) -> None:

@@ -31,6 +31,13 @@ MAX_MESSAGES: Final = 64
 """Messages a call: 500 held Redis for 40 to 55 ms."""
 
 
+ROOMS_A_CALL: Final = 64
+"""Rooms that one call reads; together at most `replay_messages` messages, save of the first room alone."""
+
+TOPS_A_CALL: Final = 512
+"""Rooms whose tops one call reads: so many hold Redis for about a millisecond."""
+
+
 def state_key(hospital_id: HospitalId) -> str:
     """The hash of a hospital's stream: record epoch, stream epoch, N and all offsets."""
     return f"bedside:{{{hospital_id}}}:stream"
@@ -152,78 +159,97 @@ class Rooms:
 
     async def top(self, hospital_id: HospitalId) -> StreamTop | None:
         """Where a hospital's stream stands; None where Redis knows nothing of it."""
-        answer = await self._servers.run(self._read, [state_key(hospital_id)], [0, ""])
+        answer = await self._servers.run(self._read, [state_key(hospital_id)], [0])
         if not answer:
             return None
         return StreamTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2])
 
     async def room_tops(self, addresses: Sequence[RoomAddress]) -> Mapping[RoomAddress, RoomTop | None]:
-        """Tops of several rooms, each hospital's of one instant; None where a hospital has no epoch."""
+        """Tops of several rooms, each call's of one instant; None where a hospital has no epoch."""
         tops: dict[RoomAddress, RoomTop | None] = {}
         for hospital_id in {address.hospital_id for address in addresses}:
-            group = [address for address in addresses if address.hospital_id == hospital_id]
-            answer = await self._servers.run(
-                self._read, [state_key(hospital_id), *map(room_key, group)], [0, "", *[""] * len(group)]
-            )
-            for place, address in enumerate(group):
-                tops[address] = _room_top(answer, answer[3 + place]) if answer else None
+            of_hospital = [address for address in addresses if address.hospital_id == hospital_id]
+            for start in range(0, len(of_hospital), TOPS_A_CALL):
+                group = of_hospital[start : start + TOPS_A_CALL]
+                keys = [state_key(hospital_id), *map(room_key, group)]
+                answer = await self._servers.run(self._read, keys, [0, *[""] * (2 * len(group))])
+                for place, address in enumerate(group):
+                    tops[address] = _room_top(answer, answer[3 + place]) if answer else None
         return tops
 
     async def read(self, address: RoomAddress, since: Position) -> Recovered | Gap:
         """All messages after `since`, or what of them is gone. Raises RoomsUnavailable also where the hospital has no epoch."""
-        answer = await self._read_room(address, since.offset, epoch=since.epoch)
-        top = _room_top(answer, answer[3])
-        messages = _newest_unbroken(self._messages(address, answer), top.offset)
-        if since.epoch != top.epoch or since.offset > top.offset:  # epoch first, then offset (delivery rule 24)
-            return Gap(top=top, messages=messages)
-        if len(messages) == top.offset - since.offset:
-            return Recovered(top=top, messages=messages)
-        return Gap(top=top, first=since.offset + 1, last=top.offset - len(messages), messages=messages)
+        return (await self.read_many({address: since}))[address]
+
+    async def read_many(self, wanted: Mapping[RoomAddress, Position]) -> dict[RoomAddress, Recovered | Gap]:
+        """As `read`, for several rooms in as few calls as their messages allow; each call's answers are of one instant."""
+        outcomes: dict[RoomAddress, Recovered | Gap] = {}
+        while due := [address for address in wanted if address not in outcomes]:
+            group = [address for address in due if address.hospital_id == due[0].hospital_id][:ROOMS_A_CALL]
+            answer = await self._read_rooms(group, [wanted[address] for address in group])
+            for place, address in enumerate(group):
+                if answer[3 + place][2] is not None:
+                    outcomes[address] = self._outcome(address, answer, answer[3 + place], wanted[address])
+        return outcomes
 
     async def history(self, address: RoomAddress, *, since: Position | None, limit: int) -> Recovered | Gap:
         """At most `limit` messages after `since`, oldest first; without `since`, or where that is gone, the newest there are."""
         if since is not None:
             answer = await self._read_room(address, since.offset, limit)
             top = _room_top(answer, answer[3])
-            if since.epoch != top.epoch or since.offset > top.offset or 0 < since.offset + 1 < top.oldest:
-                return Gap(top=top, first=since.offset + 1, last=max(since.offset, top.oldest - 1))
+            if since.epoch != top.epoch or since.offset > top.offset:
+                return Gap(top=top)
+            if since.offset < top.offset and not 0 < top.oldest <= since.offset + 1:
+                return Gap(top=top, first=since.offset + 1, last=top.oldest - 1 if top.oldest else top.offset)
             return self._page(address, answer)
         tops = await self.room_tops([address])
         current = tops[address]
         if current is None:
-            raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
+            raise _no_epoch(address)
         answer = await self._read_room(address, max(0, current.offset - limit), limit)
         return self._page(address, answer)
 
     def _page(self, address: RoomAddress, answer: list[Any]) -> Recovered | Gap:
         """All that was read, or a gap where some of it can't be opened."""
-        top, messages = _room_top(answer, answer[3]), self._messages(address, answer)
+        top, messages = _room_top(answer, answer[3]), self._messages(address, answer, answer[3])
         lost = sorted({offset for offset, *_ in answer[3][2]} - {message.offset for message in messages})
         if not lost:
             return Recovered(top=top, messages=messages)
         after = tuple(message for message in messages if message.offset > lost[-1])
         return Gap(top=top, first=lost[0], last=lost[-1], messages=after)
 
-    def _messages(self, address: RoomAddress, answer: list[Any]) -> tuple[Message, ...]:
+    def _outcome(self, address: RoomAddress, answer: list[Any], room: list[Any], since: Position) -> Recovered | Gap:
+        top = _room_top(answer, room)
+        messages = _newest_unbroken(self._messages(address, answer, room), top.offset)
+        if since.epoch != top.epoch or since.offset > top.offset:  # epoch first, then offset (delivery rule 24)
+            return Gap(top=top, messages=messages)
+        if len(messages) == top.offset - since.offset:
+            return Recovered(top=top, messages=messages)
+        return Gap(top=top, first=since.offset + 1, last=top.offset - len(messages), messages=messages)
+
+    def _messages(self, address: RoomAddress, answer: list[Any], room: list[Any]) -> tuple[Message, ...]:
         """What was read and can be opened; what is left out breaks the row of offsets, and so is told as a gap."""
         record_epoch, epoch = answer[0], answer[1].decode()
         messages = []
-        for offset, n, body in answer[3][2]:
+        for offset, n, body in room[2]:
             with contextlib.suppress(Unreadable):  # counted and logged where it is raised
                 messages.append(
                     self._message(address, record_epoch=record_epoch, epoch=epoch, offset=offset, n=n, body=body)
                 )
         return tuple(messages)
 
-    async def _read_room(
-        self, address: RoomAddress, since: int, limit: int | None = None, *, epoch: str = ""
+    async def _read_room(self, address: RoomAddress, since: int, limit: int) -> list[Any]:
+        return await self._read_rooms([address], [Position(epoch="", offset=since)], limit)
+
+    async def _read_rooms(
+        self, group: Sequence[RoomAddress], since: Sequence[Position], limit: int | None = None
     ) -> list[Any]:
-        count = limit or self._limits.replay_messages
-        answer: list[Any] = await self._servers.run(
-            self._read, [state_key(address.hospital_id), room_key(address)], [count, epoch, since]
-        )
+        """The script's answer for rooms of one hospital."""
+        keys = [state_key(group[0].hospital_id), *map(room_key, group)]
+        places = [part for position in since for part in (position.epoch, position.offset)]
+        answer: list[Any] = await self._servers.run(self._read, keys, [limit or self._limits.replay_messages, *places])
         if not answer:
-            raise RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
+            raise _no_epoch(group[0])
         return answer
 
     async def _write(
@@ -273,6 +299,10 @@ def _check_batch(publications: Sequence[Publication]) -> None:
 
 def _room_top(answer: list[Any], room: list[Any]) -> RoomTop:
     return RoomTop(record_epoch=answer[0], epoch=answer[1].decode(), n=answer[2], offset=room[0], oldest=room[1])
+
+
+def _no_epoch(address: RoomAddress) -> RoomsUnavailable:
+    return RoomsUnavailable(f"the rooms of {address.hospital_id} have no epoch yet; try again")
 
 
 def _newest_unbroken(messages: tuple[Message, ...], top: int) -> tuple[Message, ...]:

@@ -19,6 +19,8 @@ import websockets
 
 from hub.app import create_app
 from hub.auth.tokens import mint, new_secret
+from hub.errors import RecordUnavailable
+from hub.latest import LatestStates
 from hub.limits import Limits
 from hub.publication import Fence, Publication, StreamTop
 from hub.record.inbox import Outcome, Request, RequestKind, RequestState
@@ -101,10 +103,11 @@ class TableRegistry:
 
 
 class Owner:
-    """Publishes for every hospital, as an owner with a lease would; also the inbox."""
+    """Publishes for every hospital, as an owner with a lease would; also the inbox, and what the record knows of rooms."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self.latest = OwnersStates(self)
         self.n: Counter[str] = Counter()
         self.requests: list[Request] = []
 
@@ -150,6 +153,27 @@ class Owner:
         rooms = [str(room) for room in rooms_of(event, msgspec.convert(payload["scope"], Scope))]
         published = await self.publish(request.hospital_id, rooms, payload["data"], event=event, test=True)
         return Outcome(state=RequestState.DONE, answer={"event_id": published.event_id, "rooms": rooms})
+
+
+class OwnersStates:
+    """A record whose states of rooms say no more than the N that they are of; `behind` by so much, and only while it `answers`."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.behind = 0
+        self.record_epoch = 1
+        self.fails = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def states(self, hospital_id: str, rooms: Sequence[str]) -> LatestStates:
+        await self.answers.wait()
+        if self.fails:
+            raise RecordUnavailable("the record is away, for this test")
+        n = self._owner.n[hospital_id] - self.behind
+        state = msgspec.Raw(msgspec.json.encode({"as_of": n}))
+        known = {room: None if room.startswith("system") else state for room in rooms}
+        return LatestStates(record_epoch=self.record_epoch, n=n, states=known)
 
 
 class NoReadings:
@@ -245,6 +269,7 @@ async def running_hub(
             registry=registry,
             inbox=owner,
             device_data=NoReadings(),
+            latest=owner.latest,
             checks={"redis": rooms.ping},
             ingest_alive=lambda: conditions["ingest"],
             judged_at=lambda: conditions["judged_at"],

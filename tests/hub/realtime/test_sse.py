@@ -121,9 +121,12 @@ async def test_a_new_epoch_is_told_in_the_open_stream(hub: LiveHub):
     async with events(hub.http, STREAM, hub.headers()) as stream:
         await stream.next()
         await hub.owner.publish(HOSPITAL, [VITALS], {"a": 1}, skip=5)
-        gap, message = await stream.next(), await stream.next()
+        gap = await stream.next()
+        await hub.owner.publish(HOSPITAL, [VITALS], {"a": 2})
+        message = await stream.next()
     assert (gap.name, gap.data["missing"][0]["room"]) == ("gap", VITALS)
-    assert message.data["a"] == 1
+    assert gap.data["snapshot"][VITALS]["n"] == 6
+    assert (message.data["a"], message.data["meta"]["offset"]) == (2, 2)
 
 
 async def test_a_comment_comes_when_nothing_else_does(tmp_path, redis_server):

@@ -150,7 +150,8 @@ async def test_a_position_that_the_room_never_reached_is_not_recovered(hub: Live
 
 
 async def test_a_new_stream_epoch_is_told_and_its_messages_follow(hub: LiveHub):
-    """Delivery rules 19 and 24: a jump of N begins an epoch; a subscriber is told, and misses nothing of the new one."""
+    """Delivery rules 19 and 24: a jump of N begins an epoch; a subscriber is told, and what is not in the state that it is given follows."""
+    hub.owner.latest.behind = 4
     async with hub.connect("/realtime/ws") as client:
         before = await ask(client, type="subscribe", room=VITALS)
         await hub.owner.publish(HOSPITAL, [VITALS], {"a": 1})
@@ -159,6 +160,7 @@ async def test_a_new_stream_epoch_is_told_and_its_messages_follow(hub: LiveHub):
         told, message = await receive(client), await receive(client)
     assert (told["type"], told["recovered"], told["offset"]) == ("subscription", False, 0)
     assert told["epoch"] != before["epoch"]
+    assert told["missing"] == {"epoch": told["epoch"], "first": None, "last": None}
     assert (message["data"], message["offset"], message["epoch"]) == ({"a": 2}, 1, told["epoch"])
 
 

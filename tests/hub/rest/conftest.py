@@ -93,9 +93,11 @@ class WholeHub:
 
 
 @contextlib.asynccontextmanager
-async def whole_hub(folder: Path, redis: Redis, mosquitto: Mosquitto, **limits: Any) -> AsyncIterator[WholeHub]:
+async def whole_hub(
+    folder: Path, redis: Redis, mosquitto: Mosquitto, *, registry: str = REGISTRY, **limits: Any
+) -> AsyncIterator[WholeHub]:
     secret = new_secret()
-    files = {"secret": secret, "password": HUB_PASSWORD.encode(), "registry.toml": REGISTRY.encode()}
+    files = {"secret": secret, "password": HUB_PASSWORD.encode(), "registry.toml": registry.encode()}
     for name, content in files.items():
         (folder / name).write_bytes(content)
     settings = HubSettings(

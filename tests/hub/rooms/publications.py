@@ -1,15 +1,24 @@
 """Publications and fences for tests: what an owner would hand to the rooms."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from hub.latest import LatestStates
 from hub.publication import Fence, Publication
 from vitals.events import EventName
 
 HOSPITAL = "h1"
 VITALS = "patient:p1:vitals"
 ALERTS = "patient:p1:alerts"
+
+
+class NoStates:
+    """A record in which no room has a state, and that has committed all that was ever published."""
+
+    async def states(self, hospital_id: str, rooms: Sequence[str]) -> LatestStates:
+        return LatestStates(record_epoch=1, n=10**9, states=dict.fromkeys(rooms))
 
 
 def fence(*, record_epoch: int = 1, lease_seconds: float = 60) -> Fence:

@@ -19,7 +19,7 @@ from hub.rooms.rooms import Rooms, room_key, state_key
 from hub.settings import RedisSettings
 from tests.hub.rooms.failover import QUICK, STREAM, WAIT_SECONDS, measured, seen, watched_hub
 from tests.hub.rooms.publications import HOSPITAL, VITALS, fence, publication
-from tests.hub.rooms.test_feed import Watcher, _feed
+from tests.hub.rooms.watchers import Watcher, join, make_feed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ async def rooms(cluster: RedisCluster, settings: RedisSettings) -> AsyncIterator
 
 @pytest.fixture
 async def feed(rooms: Rooms) -> AsyncIterator[Feed[Message]]:
-    following = _feed(rooms, canary_seconds=1)
+    following = make_feed(rooms, canary_seconds=1)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     yield following
@@ -77,9 +77,7 @@ async def published(rooms: Rooms, *numbers: int) -> None:
 
 
 async def watching(feed: Feed[Message]) -> Watcher:
-    watcher = Watcher()
-    assert await feed.join([ROOM], watcher, watcher.joined.append) == ()
-    return watcher
+    return await join(feed, ROOM)
 
 
 @contextmanager

@@ -2,76 +2,34 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from bedside.services.redis import Redis, redis
 from hub.errors import RoomsUnavailable
 from hub.limits import Limits
-from hub.rooms.feed import Feed, Joined
-from hub.rooms.messages import Gap, Message, Position, RoomAddress
+from hub.rooms.feed import Feed
+from hub.rooms.messages import Message, Position, RoomAddress
 from hub.rooms.rooms import Rooms, room_key, state_key
-from tests.hub.rooms.publications import ALERTS, HOSPITAL, VITALS, fence, publication
+from hub.rooms.watched import Wanted
+from tests.hub.rooms.publications import ALERTS, HOSPITAL, VITALS, fence
+from tests.hub.rooms.watchers import WAIT_SECONDS, Watcher, join, make_feed, publish
 from tests.support.waiting import eventually
 
 ROOM = RoomAddress(hospital_id=HOSPITAL, room=VITALS)
 OTHER = RoomAddress(hospital_id=HOSPITAL, room=ALERTS)
-WAIT_SECONDS = 10
-
-
-@dataclass(eq=False)
-class Watcher:
-    """A subscriber that keeps what it is told."""
-
-    told: "asyncio.Queue[Message | tuple[Gap, Position]]" = field(default_factory=asyncio.Queue)
-    joined: list[Joined] = field(default_factory=list)
-
-    def deliver(self, frame: Message) -> None:
-        self.told.put_nowait(frame)
-
-    def deliver_live(self, frame: Message) -> None:
-        self.told.put_nowait(frame)
-
-    def missed(self, address: RoomAddress, gap: Gap, position: Position) -> None:
-        self.told.put_nowait((gap, position))
-
-    async def next(self) -> "Message | tuple[Gap, Position]":
-        return await asyncio.wait_for(self.told.get(), WAIT_SECONDS)
-
-    async def numbers(self, count: int) -> list[tuple[int, int]]:
-        """Offset and N of the next messages."""
-        messages = [await self.next() for _ in range(count)]
-        assert all(isinstance(message, Message) for message in messages), messages
-        return [(message.offset, message.n) for message in messages]
-
-
-def _feed(rooms: Rooms, **limits: float) -> Feed[Message]:
-    quick = {"retry_seconds": 0.05, "canary_seconds": 2} | limits
-    return Feed(rooms, Limits(**quick), frame=lambda message: message, node="test", random=Random(1))
 
 
 @pytest.fixture
 async def feed(rooms: Rooms) -> AsyncIterator[Feed[Message]]:
-    following = _feed(rooms)
+    following = make_feed(rooms)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)
     yield following
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-async def join(feed: Feed[Message], *addresses: RoomAddress) -> Watcher:
-    watcher = Watcher()
-    assert await feed.join(addresses, watcher, watcher.joined.append) == ()
-    return watcher
-
-
-async def publish(rooms: Rooms, *numbers: int, epoch: str = "unused", room: str = VITALS) -> None:
-    await rooms.publish(fence(), [publication(n, room) for n in numbers], new_epoch=epoch)
 
 
 async def lose(rooms: Rooms, n: int) -> None:
@@ -112,7 +70,7 @@ async def test_a_lost_live_message_is_read_from_the_stream_when_the_next_one_com
 
 async def test_a_lost_last_message_is_found_by_the_check_of_the_top(rooms: Rooms):
     """Delivery rule 24."""
-    following = _feed(rooms, top_check_seconds=0.1)
+    following = make_feed(rooms, top_check_seconds=0.1)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)
@@ -126,7 +84,7 @@ async def test_a_lost_last_message_is_found_by_the_check_of_the_top(rooms: Rooms
 
 async def test_a_new_epoch_in_which_nothing_has_happened_is_found_by_the_check_of_the_top(rooms: Rooms):
     """Delivery rule 24: the check compares the epoch too; its offset is lower than the watcher's."""
-    following = _feed(rooms, top_check_seconds=0.1)
+    following = make_feed(rooms, top_check_seconds=0.1)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)
@@ -198,7 +156,8 @@ async def test_resuming_while_messages_come_leaves_no_hole_and_no_repeat(rooms: 
     flowing = asyncio.create_task(flow())
     for start in range(20):
         watcher = Watcher()
-        await feed.resume(ROOM, watcher, Position(epoch="e1", offset=start % 3), watcher.joined.append)
+        since = Position(epoch="e1", offset=start % 3)
+        await feed.join([Wanted(address=ROOM, since=since)], watcher, watcher.joined.append)
         replayed = [message.offset for message in watcher.joined[0].messages]
         assert replayed == list(range(start % 3 + 1, watcher.joined[0].position.offset + 1))
         after = [offset for offset, _ in await watcher.numbers(3)]
@@ -218,7 +177,8 @@ async def test_resuming_ahead_of_what_this_node_has_seen_waits_for_nothing_and_m
     for n in (1, 2, 3):
         await lose(rooms, n)
     quick = Watcher()
-    await feed.resume(ROOM, quick, Position(epoch="e1", offset=2), quick.joined.append)
+    since = Position(epoch="e1", offset=2)
+    await feed.join([Wanted(address=ROOM, since=since)], quick, quick.joined.append)
     assert [message.offset for message in quick.joined[0].messages] == [3]
     await publish(rooms, 4)
     assert await quick.numbers(1) == [(4, 4)]
@@ -228,7 +188,8 @@ async def test_resuming_ahead_of_what_this_node_has_seen_waits_for_nothing_and_m
 async def test_a_room_of_a_hospital_without_an_epoch_is_not_joined(feed: Feed[Message]):
     watcher = Watcher()
     nowhere = RoomAddress(hospital_id="h9", room="hospital:h9")
-    assert await feed.join([nowhere, ROOM], watcher, watcher.joined.append) == (nowhere,)
+    wanted = [Wanted(address=nowhere), Wanted(address=ROOM)]
+    assert await feed.join(wanted, watcher, watcher.joined.append) == (nowhere,)
     assert [joined.address for joined in watcher.joined] == [ROOM]
 
 
@@ -242,7 +203,7 @@ def mortal_redis(services_folder: Path, tmp_path: Path) -> "AsyncIterator[Redis]
 
 async def test_after_redis_was_killed_everything_is_read_again_before_it_counts_as_healthy(mortal_redis: Redis):
     rooms = Rooms.connect(mortal_redis.url, Limits())
-    following = _feed(rooms)
+    following = make_feed(rooms)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)
@@ -252,7 +213,7 @@ async def test_after_redis_was_killed_everything_is_read_again_before_it_counts_
     await asyncio.to_thread(mortal_redis.kill)
     await eventually(lambda: not following.healthy)
     with pytest.raises(RoomsUnavailable):
-        await following.join([OTHER], watcher, watcher.joined.append)
+        await following.join([Wanted(address=OTHER)], watcher, watcher.joined.append)
     await asyncio.to_thread(mortal_redis.start)
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
@@ -276,7 +237,7 @@ async def test_after_redis_was_killed_everything_is_read_again_before_it_counts_
 
 async def test_a_connection_that_passes_nothing_on_is_given_up(rooms: Rooms):
     """A listener that died silently: the canary does not come back."""
-    following = _feed(rooms, canary_seconds=0.2)
+    following = make_feed(rooms, canary_seconds=0.2)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.begin_epoch(HOSPITAL, fence(), new_epoch="e1", from_n=0)

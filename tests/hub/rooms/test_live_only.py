@@ -10,9 +10,11 @@ from hub.rooms.feed import Feed
 from hub.rooms.live_only import LiveMessage
 from hub.rooms.messages import NOWHERE, Message, Position, RoomAddress
 from hub.rooms.rooms import Rooms, room_key, state_key
+from hub.rooms.watched import Wanted
 from tests.hub.ingest.support import now
 from tests.hub.rooms.publications import HOSPITAL, VITALS, fence
-from tests.hub.rooms.test_feed import ROOM, Watcher, feed, join, publish
+from tests.hub.rooms.test_feed import ROOM, feed
+from tests.hub.rooms.watchers import Watcher, join, publish
 from tests.support.waiting import eventually
 from vitals.events import EventName
 
@@ -69,7 +71,8 @@ async def test_a_room_that_nobody_watches_reaches_nobody_and_nothing_is_kept(roo
 
 async def test_who_comes_back_misses_what_was_said_and_is_not_told_of_a_gap(rooms: Rooms, feed: Feed[Message]):
     watcher = Watcher()
-    await feed.resume(WAVEFORMS, watcher, Position(epoch="e1", offset=7), watcher.joined.append)
+    wanted = Wanted(address=WAVEFORMS, since=Position(epoch="e1", offset=7), snapshot=True)
+    assert await feed.join([wanted], watcher, watcher.joined.append) == ()
     (joined,) = watcher.joined
     assert (joined.position, joined.messages, joined.gap) == (NOWHERE, (), None)
     await tell(rooms, 5)
