@@ -203,6 +203,10 @@ class LiveHub:
     def live(self) -> Any:
         return self.app.state.live
 
+    @property
+    def port(self) -> int:
+        return self.settings.port
+
     def token(self, role: str = "clinician", *, subject: str | None = None, **scope: Any) -> str:
         scope = scope or {"hospitals": [HOSPITAL]}
         scope = {"ttl": timedelta(hours=1), "now": datetime.now(UTC)} | scope

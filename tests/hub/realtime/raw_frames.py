@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.hub.rest.raw_http import request
 from tests.support.hub import LiveHub
+from tests.support.hub_process import HubProcess
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FINAL = 0x80
@@ -90,10 +91,10 @@ class RawSocket:
 
 @contextlib.asynccontextmanager
 async def raw_socket(
-    hub: LiveHub, path: str = "/realtime/ws", *headers: str, subject: str | None = None
+    hub: LiveHub | HubProcess, path: str = "/realtime/ws", *headers: str, subject: str | None = None
 ) -> AsyncIterator[RawSocket]:
     """A WebSocket after its handshake."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", hub.settings.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
     upgrade = ("Connection: Upgrade", "Upgrade: websocket", key, "Sec-WebSocket-Version: 13")
     token = f"Authorization: Bearer {hub.token(subject=subject)}"
