@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Generic
 
@@ -23,6 +23,7 @@ from hub.rooms.messages import Gap, Message, Recovered, RoomAddress
 from hub.rooms.rooms import ROOMS_A_CALL, Rooms, room_key
 from hub.rooms.states import read_states
 from hub.rooms.subscription import Subscription
+from hub.rooms.waiting import within
 from hub.rooms.watched import Announce, Entrant, Frame, Joined, Subscriber, Wanted, Watched
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,6 @@ class Feed(Generic[Frame]):
         self._healthy = asyncio.Event()
         self._gaps = asyncio.Event()
         self.recoveries: Counter[tuple[str, str]] = Counter()
-        """Of clients that resume, and of rooms read again while they are followed: what became of it."""
 
     @property
     def healthy(self) -> bool:
@@ -171,7 +171,7 @@ class Feed(Generic[Frame]):
         if (subscription := self._subscription) is None:
             raise RoomsUnavailable("the connection to Redis was lost; subscribe again")
         keys = [room_key(room.address) for room in watched]
-        await _within(self._limits.canary_seconds, subscription.confirmed(keys))
+        await within(self._limits.canary_seconds, subscription.confirmed(keys))
         unplaced = [room for room in watched if room.position is None]
         tops = await self._rooms.room_tops([room.address for room in unplaced])
         for room in unplaced:
@@ -204,7 +204,7 @@ class Feed(Generic[Frame]):
         """Subscribe to everything watched, see a canary come back, read every room again."""
         self._subscription = subscription
         subscription.request([*self._watched])
-        await _within(self._limits.canary_seconds, subscription.confirmed([*self._watched]))
+        await within(self._limits.canary_seconds, subscription.confirmed([*self._watched]))
         await self._echo(subscription)
         await self._check_tops()
 
@@ -214,7 +214,7 @@ class Feed(Generic[Frame]):
             await self._echo(subscription)
 
     async def _echo(self, subscription: Subscription) -> None:
-        await _within(self._limits.canary_seconds, subscription.echo())
+        await within(self._limits.canary_seconds, subscription.echo())
 
     async def _watch_tops(self) -> None:
         while True:
@@ -269,7 +269,7 @@ class Feed(Generic[Frame]):
                     self._take(due[address], outcome)
 
     def _take(self, room: Watched[Frame], outcome: Recovered | Gap) -> None:
-        self.recoveries["live", "gap" if isinstance(outcome, Gap) else "recovered"] += 1
+        self.recoveries["live", outcome.result] += 1
         if isinstance(outcome, Recovered):
             for message in outcome.messages:
                 room.accept(message)
@@ -305,11 +305,3 @@ class Feed(Generic[Frame]):
                     room.mend(None)
         for room in rooms:
             room.mend(None)
-
-
-async def _within(seconds: float, waiting: Coroutine[object, object, None]) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await waiting
-    except TimeoutError as error:
-        raise RoomsUnavailable(f"Redis accepts connections but passes nothing on for {seconds:g} s") from error

@@ -6,7 +6,7 @@ and position around it once for all its clients.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -73,6 +73,8 @@ class RoomTop(msgspec.Struct, frozen=True, kw_only=True):
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """All messages after a position, up to `top`."""
 
+    result: ClassVar[str] = "recovered"
+
     top: RoomTop
     messages: tuple[Message, ...]
 
@@ -82,6 +84,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
     `messages` are the newest without a break, up to `top`: what is left after the gap.
     """
+
+    result: ClassVar[str] = "gap"
 
     top: RoomTop
     first: int | None = None

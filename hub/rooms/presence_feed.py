@@ -6,7 +6,7 @@ A connection of its own to Redis, subscribed only to those rooms. A change is a 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from hub.rooms.messages import RoomAddress
 from hub.rooms.presence import Activity, Change, PresenceStore, Present, change_from, presence_key
 from hub.rooms.servers import Servers
 from hub.rooms.subscription import Subscription
+from hub.rooms.waiting import within
 
 log = logging.getLogger(__name__)
 
@@ -151,25 +152,18 @@ class PresenceFeed:
                 async with asyncio.timeout(self._limits.presence_refresh_seconds):
                     await self._wake.wait()
             except TimeoutError:
-                await self._within(subscription.echo())
+                await within(self._limits.canary_seconds, subscription.echo())
                 self._unread |= dict.fromkeys(self._rooms)
 
     async def _read(self, subscription: Subscription, keys: list[str]) -> None:
         """Once Redis has confirmed the rooms: what changes after is heard."""
-        await self._within(subscription.confirmed(keys))
+        await within(self._limits.canary_seconds, subscription.confirmed(keys))
         rooms = [room for key in keys if (room := self._rooms.get(key))]
         found = await self._store.read([room.address for room in rooms])
         for room in rooms:
             if self._rooms.get(key := presence_key(room.address)) is room:
                 self._unread.pop(key, None)
                 room.read(found[room.address])
-
-    async def _within(self, waiting: Coroutine[object, object, None]) -> None:
-        try:
-            async with asyncio.timeout(self._limits.canary_seconds):
-                await waiting
-        except TimeoutError as error:
-            raise RoomsUnavailable("Redis accepts connections but passes nothing on") from error
 
     def _received(self, channel: str, payload: bytes) -> None:
         if (room := self._rooms.get(channel)) is not None:
