@@ -24,7 +24,7 @@ from bedside.client.events import (
     Subscribed,
     Unreadable,
 )
-from bedside.client.link import Timings
+from bedside.client.link import Link, Timings
 from bedside.client.rooms import RoomRequest
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Event",
     "Expiring",
     "Gap",
+    "Link",
     "Missing",
     "NotConnected",
     "Position",

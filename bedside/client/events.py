@@ -48,13 +48,17 @@ class Event(_Told, frozen=True, kw_only=True, tag="event"):
 
 
 class Subscribed(_Told, frozen=True, kw_only=True, tag="subscribed"):
-    """A room that was asked for without a position holds: what comes is what is after `offset`. `snapshot` where it was asked for."""
+    """A room that was asked for without a position holds: what comes is what is after `offset`. `snapshot` where it was asked for.
+
+    `raw`, here as in all answers about rooms, is the message as the hub sent it.
+    """
 
     room: str
     epoch: str
     offset: int
     n: int | None = None
     snapshot: Any = None
+    raw: bytes = b""
 
 
 class Recovered(_Told, frozen=True, kw_only=True, tag="recovered"):
@@ -62,6 +66,7 @@ class Recovered(_Told, frozen=True, kw_only=True, tag="recovered"):
 
     room: str
     replayed: int
+    raw: bytes = b""
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +88,7 @@ class Gap(_Told, frozen=True, kw_only=True, tag="gap"):
     snapshot: Any = None
     epoch: str
     offset: int
+    raw: bytes = b""
 
 
 class Denied(_Told, frozen=True, kw_only=True, tag="denied"):
@@ -90,6 +96,7 @@ class Denied(_Told, frozen=True, kw_only=True, tag="denied"):
 
     room: str
     reason: str
+    raw: bytes = b""
 
 
 class Revoked(_Told, frozen=True, kw_only=True, tag="revoked"):
@@ -97,6 +104,7 @@ class Revoked(_Told, frozen=True, kw_only=True, tag="revoked"):
 
     room: str
     reason: str
+    raw: bytes = b""
 
 
 class PresenceChange(_Told, frozen=True, kw_only=True, tag="presence_change"):
@@ -127,12 +135,14 @@ class Reconnected(_Told, frozen=True, kw_only=True, tag="reconnected"):
 class Closed(_Told, frozen=True, kw_only=True, tag="closed"):
     """The link is lost, or could not be made. Not `terminal`: it is tried again by itself.
 
-    `code` is the close code, 1006 where there was none, or the HTTP status of a refused handshake.
+    `code` is the close code, 1006 where there was none, or the HTTP status of a refused handshake. `silent_seconds`: how long nothing had
+    come when it was noticed.
     """
 
     code: int
     reason: str
     terminal: bool
+    silent_seconds: float = 0.0
 
 
 class Condition(_Told, frozen=True, kw_only=True, tag="condition"):

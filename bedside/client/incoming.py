@@ -73,6 +73,10 @@ def decode_frame(text: str | bytes) -> Frame:
         raise UnreadableMessage("the hub sent what is no message") from error
 
 
+def raw_of(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
+
+
 def document_of(text: str | bytes) -> dict[str, Any]:
     """A message's members as plain JSON values; numbers with a fraction are Decimals. `decode_frame` has taken it before."""
     content: dict[str, Any] = _decode_any(text)
@@ -96,7 +100,7 @@ def event_of(frame: Frame, text: str | bytes) -> Event:
         test=frame.test,
         late=frame.late,
         skipped=frame.skipped,
-        raw=text if isinstance(text, bytes) else text.encode(),
+        raw=raw_of(text),
     )
 
 

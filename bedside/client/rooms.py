@@ -126,33 +126,37 @@ class RoomBook:
         known = self._rooms.get(room)
         return known.position if known else None
 
-    def answered(self, answer: Frame) -> ClientEvent | None:
-        """Take a `subscription`; what there is to tell of it."""
+    def answered(self, answer: Frame, raw: bytes) -> ClientEvent | None:
+        """Take a `subscription`, whose text is `raw`; what there is to tell of it."""
         room = self._rooms.get(answer.room or "")
         if room is None:
             return None
         match answer.status:
             case "subscribed":
-                return _subscribed(room, answer)
+                return _subscribed(room, answer, raw)
             case "denied":
                 del self._rooms[room.wanted.room]
-                return Denied(room=room.wanted.room, reason=answer.reason or "")
+                return Denied(room=room.wanted.room, reason=answer.reason or "", raw=raw)
             case "revoked":
                 del self._rooms[room.wanted.room]
-                return Revoked(room=room.wanted.room, reason=answer.reason or "")
+                return Revoked(room=room.wanted.room, reason=answer.reason or "", raw=raw)
         return None
 
 
-def _subscribed(room: _Room, answer: Frame) -> ClientEvent | None:
+def _subscribed(room: _Room, answer: Frame, raw: bytes) -> ClientEvent | None:
     """A room's answer, or news of a standing one: messages of it are gone."""
     name, since = room.wanted.room, room.asked_since
     standing, room.standing, room.asked_since = room.standing, Standing.HELD, None
     if answer.recovered:
-        return Recovered(room=name, replayed=answer.replayed)
+        return Recovered(room=name, replayed=answer.replayed, raw=raw)
     if standing is Standing.HELD and answer.missing is None:
         return None
     epoch, offset = answer.epoch or "", answer.offset or 0
     room.position = Position(epoch=epoch, offset=offset, n=answer.snapshot_n())
     if since is None and answer.missing is None:
-        return Subscribed(room=name, epoch=epoch, offset=offset, n=answer.n, snapshot=answer.snapshot_content())
-    return Gap(room=name, missing=answer.missing, snapshot=answer.snapshot_content(), epoch=epoch, offset=offset)
+        return Subscribed(
+            room=name, epoch=epoch, offset=offset, n=answer.n, snapshot=answer.snapshot_content(), raw=raw
+        )
+    return Gap(
+        room=name, missing=answer.missing, snapshot=answer.snapshot_content(), epoch=epoch, offset=offset, raw=raw
+    )

@@ -25,7 +25,7 @@ from bedside.client.events import (
     Refused,
     Unreadable,
 )
-from bedside.client.incoming import Frame, UnreadableMessage, decode_frame, document_of, event_of
+from bedside.client.incoming import Frame, UnreadableMessage, decode_frame, document_of, event_of, raw_of
 from bedside.client.link import BROKEN, UNAUTHENTICATED, BackOff, Link, Step, Timings, Verdict, transition, verdict
 from bedside.client.rooms import Fate, RoomBook, RoomRequest
 
@@ -227,7 +227,7 @@ class Session:
         try:
             self._take(now, decode_frame(text), text)
         except UnreadableMessage:
-            self._tell(Unreadable(raw=text if isinstance(text, bytes) else text.encode()))
+            self._tell(Unreadable(raw=raw_of(text)))
 
     def _take(self, now: float, frame: Frame, text: str | bytes) -> None:
         if frame.event is not None:
@@ -240,7 +240,7 @@ class Session:
                 self._refused_token = None
                 self._tell(Condition(time=frame.time, upstream=frame.upstream, judged_at=frame.judged_at))
             case "subscription":
-                self._take_answer(frame)
+                self._take_answer(frame, raw_of(text))
             case "expiring":
                 self._tell(Expiring(expires=frame.expires))
                 self._commands.append(AskToken())
@@ -266,11 +266,11 @@ class Session:
             return
         self._tell(event_of(frame, text))
 
-    def _take_answer(self, answer: Frame) -> None:
+    def _take_answer(self, answer: Frame, raw: bytes) -> None:
         if answer.status == "subscribed":
             self._refused_token = None
         self._no_longer_asked(answer)
-        if (told := self.rooms.answered(answer)) is not None:
+        if (told := self.rooms.answered(answer, raw)) is not None:
             self._tell(told)
 
     def _take_error(self, now: float, error: Frame) -> None:
@@ -342,7 +342,9 @@ class Session:
 
     def _lose(self, now: float, code: int, reason: str) -> None:
         self._due_at = now + self._back_off.next_wait(code)
-        self._tell(Closed(code=code, reason=reason, terminal=False))
+        silent = self._timings.silence_seconds if self._silent else 0.0
+        self._silent = False
+        self._tell(Closed(code=code, reason=reason, terminal=False, silent_seconds=silent))
         self._step(Step.LOST)
 
     def _end(self, code: int, reason: str) -> None:

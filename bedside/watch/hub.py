@@ -1,25 +1,21 @@
-"""The link to a hub, and the only module of the package that does I/O with one: the client library will stand here.
+"""What a screen follows: the client's events, with what was before and who lies where, in order, told to one function.
 
-`Follower.run` connects, joins the rooms of what is watched, reads what was before, and tells everything that happens, in order, to
-one function. A link that breaks is made again, waiting longer each time, and every room is resumed from where it stood; where the
-hub can't give what was missed, that is told. One event that comes in several rooms is told once.
+The client (`bedside.client`) keeps the link, resumes rooms and drops repeats. Here its rooms follow the beds: those are read at the beginning,
+after each reconnection, in time, and when a patient has moved.
 """
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 
-from bedside.hub_client import HubUnreachable, get
-from bedside.watch.answers import Device, History, Hospital, RecordedReading, View
-from bedside.watch.errors import HubLost, HubRefused, NotThere, WatchError
+from bedside import client
+from bedside.client import Client, Link, RoomRequest, Timings
+from bedside.watch.answers import View
+from bedside.watch.asking import Asking, Target
+from bedside.watch.errors import HubLost, HubRefused
 from bedside.watch.happenings import (
     BedsRead,
     Happening,
@@ -30,335 +26,217 @@ from bedside.watch.happenings import (
     ReadingsRead,
     Received,
 )
-from bedside.watch.messages import (
-    Event,
-    InvalidMessage,
-    Message,
-    Position,
-    Refusal,
-    Sign,
-    Subscribed,
-    decode_message,
-    message_of,
+from bedside.watch.messages import Event, InvalidMessage, Message, Pong, decode_message, message_of
+
+__all__ = ["Follower", "Target"]
+
+TIMINGS: Final = Timings(
+    longest_wait_seconds=10,
+    open_seconds=5,
+    ping_seconds=2,  # so often the road behind the hub is asked for
+    silence_seconds=6,  # three pings have gone unanswered
 )
-
-T = TypeVar("T")
-
-PING_SECONDS: Final = 2.0
-SILENCE_SECONDS: Final = 6.0
-"""Without a byte for so long the link counts as lost: three pings have gone unanswered."""
-OPEN_SECONDS: Final = 5.0
 LOOK_AGAIN_SECONDS: Final = 60.0
 """How often beds and devices are read again: a change of the registry need not be an event."""
+TRY_AGAIN_SECONDS: Final = 5.0
+"""How soon, where they could not be read."""
 REJOIN_SECONDS: Final = 1.0
-FIRST_WAIT_SECONDS: Final = 0.5
-LONGEST_WAIT_SECONDS: Final = 10.0
-_MOST_DOUBLINGS: Final = 10
-REMEMBERED_EVENTS: Final = 1024
-HISTORY_MESSAGES: Final = 200
-READINGS_AT_ONCE: Final = 4
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_FORBIDDEN_FOR_GOOD: Final = 4503
+"""Rooms that don't hold after so long are told: the hub can't follow them now."""
 _MOVEMENTS: Final = frozenset({"patient.admission", "patient.discharge"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What to watch. `token` is asked for at each connection, so that a renewed one is used. `hospital` None: the token's only one."""
-
-    url: str
-    token: Callable[[], str]
-    hospital: str | None = None
-    ward: str | None = None
-    patient: str | None = None
 
 
 class Follower:
     """Follows one target. `random` gives numbers from 0 up to 1."""
 
-    def __init__(self, target: Target, tell: Callable[[Happening], None], *, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        tell: Callable[[Happening], None],
+        *,
+        random: Callable[[], float],
+        timings: Timings = TIMINGS,
+    ) -> None:
         self._target = target
         self._tell = tell
         self._random = random
-        self._failures = 0
-        self._token = ""
+        self._timings = timings
+        self._asking = Asking(target)
+        self._begun = False
+        self._live = False
         self._was_live = False
-        self._view: View | None = None
-        self._positions: dict[str, Position] = {}
-        self._held: set[str] = set()
-        self._answered = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._rooms: set[str] = set()
+        self._waiting: set[str] = set()
+        self._held = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._history: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled. Raises HubRefused and NotThere; HubLost only while there has been no link yet."""
-        while True:
-            try:
-                await self._one_connection()
-            except HubLost as lost:
-                if not self._was_live:
-                    raise
-                problem = str(lost).removeprefix(f"{self._target.url}: ")
-                self._tell(LinkLost(problem=problem, silent_seconds=lost.silent_seconds))
-            await asyncio.sleep(self._next_wait())
-
-    def _next_wait(self) -> float:
-        """Seconds until the next try: doubling, half of it jitter, so that a ward's screens don't come back all at once."""
-        wait: float = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, _MOST_DOUBLINGS))
-        self._failures += 1
-        return wait * (0.5 + self._random() / 2)
-
-    async def _one_connection(self) -> None:
-        self._token = self._target.token()
-        self._held.clear()
-        self._view = await self._read_view()
-        self._tell(BedsRead(view=self._view))
-        async with _opened(self._target.url, self._token) as socket:
+        self._asking.token = self._target.token()
+        view = await self._asking.view()
+        self._tell(BedsRead(view=view))
+        async with Client(self._target.url, token=self._token, timings=self._timings, random=self._random) as following:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_ping(socket), name="watch-ping")
-                    tasks.create_task(self._settle(socket), name="watch-settle")
-                    await self._receive(socket)
-            except* (WatchError, BrokenPipeError) as group:
+                    tasks.create_task(self._settle(following, view), name="watch-settle")
+                    await self._follow(following)
+            except* Exception as group:
                 raise _worst(group) from group
 
-    # Receiving
+    def _token(self) -> str:
+        """The token by which the beds were read at first, then a new one each time."""
+        if self._begun:
+            self._asking.token = self._target.token()
+        self._begun = True
+        return self._asking.token
 
-    async def _receive(self, socket: ClientConnection) -> None:
-        """Tell what comes, until the link breaks: raises HubLost or HubRefused."""
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    text = await socket.recv(decode=True)
-            except TimeoutError as error:
-                raise HubLost("the hub does not answer any more", silent_seconds=SILENCE_SECONDS) from error
-            except ConnectionClosed as closed:
-                raise _closed(closed) from closed
-            try:
-                message = decode_message(text)
-            except InvalidMessage:
-                self._tell(Received(text=text, message=None))
-                continue
-            if message is not None:
-                self._take(text, message)
+    # What the client says
 
-    def _take(self, text: str, message: Message) -> None:
-        match message:
-            case Event():
-                if message.room in self._held:
-                    self._positions[message.room] = message.position
-                if not self._remember(message.event_id):
-                    return
-                if message.event in _MOVEMENTS and not message.test:
-                    self._moved.set()
-            case Subscribed():
-                self._subscribed(message)
-            case Refusal():
-                self._answered.set()
+    async def _follow(self, following: Client) -> None:
+        try:
+            async for event in following:
+                self._take(event)
+        except client.ConnectionEnded as end:
+            raise HubRefused(end.reason) from end
+
+    def _take(self, event: client.ClientEvent) -> None:
+        match event:
+            case client.Event():
+                self._received(event.raw)
+            case client.Subscribed() | client.Recovered() | client.Gap():
+                self._joined(event)
+            case client.Denied(room=room):
+                raise HubRefused(f"the token may not watch {room}")
+            case client.Revoked(room=room):
+                self._rooms.discard(room)
+                self._stirred.set()
+                self._wait_for(self._waiting - {room})
+            case client.Closed() if not event.terminal:
+                self._lost(event)
+            case client.Reconnected():
+                self._wait_for(self._rooms)
+                self._stirred.set()
+            case client.Condition():
+                self._tell(Received(text="", message=Pong(time=event.time, upstream=event.upstream)))
+            case client.Unreadable():
+                self._tell(Received(text="", message=None))
             case _:
                 pass
-        self._tell(Received(text=text, message=message))
 
-    def _subscribed(self, answer: Subscribed) -> None:
-        if answer.status == "subscribed":
-            self._held.add(answer.room)
-            if answer.position is not None and not answer.recovered:
-                self._positions[answer.room] = answer.position
-            if answer.missing:
-                self._tell(Missed(what=f"messages were missed while the link was down ({answer.room})"))
-        elif answer.status == "revoked":
-            self._held.discard(answer.room)
-            self._moved.set()
-        elif answer.status == "denied":
-            raise HubRefused(f"the token may not watch {answer.room}")
-        self._answered.set()
+    def _received(self, raw: bytes) -> None:
+        message = _read(raw)
+        if isinstance(message, Event) and message.event in _MOVEMENTS and not message.test:
+            self._stirred.set()
+        self._tell(Received(text=raw.decode(), message=message))
 
-    def _remember(self, event_id: str) -> bool:
-        """Whether an event is new."""
-        if event_id in self._seen:
-            return False
-        self._seen[event_id] = None
-        if len(self._seen) > REMEMBERED_EVENTS:
-            self._seen.popitem(last=False)
-        return True
+    def _joined(self, answer: client.Subscribed | client.Recovered | client.Gap) -> None:
+        if isinstance(answer, client.Gap):
+            self._tell(Missed(what=f"messages were missed while the link was down ({answer.room})"))
+        self._tell(Received(text=answer.raw.decode(), message=_read(answer.raw)))
+        self._wait_for(self._waiting - {answer.room})
+
+    def _lost(self, closed: client.Closed) -> None:
+        if not self._was_live:
+            raise HubLost(f"{self._target.url}: {closed.reason}")
+        self._live = False
+        self._tell(LinkLost(problem=closed.reason, silent_seconds=closed.silent_seconds))
+        self._held.clear()
+
+    def _wait_for(self, rooms: Iterable[str]) -> None:
+        """These don't hold yet."""
+        self._waiting = set(rooms)
+        if self._waiting:
+            self._held.clear()
+        else:
+            self._held.set()
 
     # Settling
 
-    async def _settle(self, socket: ClientConnection) -> None:
-        """Join all rooms, read what was before, and from then on look again in time, and when a patient has moved."""
-        await self._join(socket)
-        self._tell(LinkLive())
-        self._was_live = True
-        self._failures = 0
-        await self._look(socket)
+    async def _settle(self, following: Client, view: View) -> None:
+        """Join all rooms, read what was before, and from then on look again in time, after a reconnection, and when a patient has moved."""
+        await self._join(following, view)
+        self._stirred.set()
+        problem: str | None = None
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                    await self._moved.wait()
-            self._moved.clear()
-            try:
-                await self._look(socket)
-            except HubLost as lost:
-                self._tell(Missed(what=f"beds and devices can't be read again: {lost}"))
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS if problem is None else TRY_AGAIN_SECONDS):
+                    await self._stirred.wait()
+            self._stirred.clear()
+            await self._all_hold()
+            problem, before = await self._looked(following), problem
+            if problem is not None and before is None:
+                self._tell(Missed(what=f"beds and devices can't be read again: {problem}"))
 
-    async def _look(self, socket: ClientConnection) -> None:
-        self._view = await self._read_view()
-        self._tell(BedsRead(view=self._view))
-        await self._join(socket)
-        self._tell(ReadingsRead(signs=await self._last_readings(self._view)))
+    async def _looked(self, following: Client) -> str | None:
+        """Look again; why that can't be done now. A token that ends while it is used is the link's affair."""
+        try:
+            await self._look(following)
+        except HubLost as lost:
+            return str(lost)
+        except HubRefused as refused:
+            if following.link is Link.OPEN:
+                raise
+            return str(refused)
+        return None
 
-    async def _join(self, socket: ClientConnection) -> None:
-        """Subscribe until every room of the view holds; leave those that it does not have. Rooms known already go on where they stood."""
-        wanted = self._view.rooms if self._view else ()
-        if gone := [room for room in self._held if room not in wanted]:
-            await _send(socket, {"type": "unsubscribe", "rooms": gone})
-            self._held.difference_update(gone)
-        while missing := [room for room in wanted if room not in self._held]:
-            self._answered.clear()
-            since = {room: await self._since(room) for room in missing}
-            rooms = [{"room": room} | ({"since": since[room]} if since[room] else {}) for room in missing]
-            await _send(socket, {"type": "subscribe", "rooms": rooms})
-            await self._wait_for_answers(missing)
+    async def _look(self, following: Client) -> None:
+        view = await self._asking.view()
+        self._tell(BedsRead(view=view))
+        await self._join(following, view)
+        self._tell(ReadingsRead(signs=await self._asking.last_readings(view)))
 
-    async def _wait_for_answers(self, rooms: list[str]) -> None:
-        """Until all hold, or for a moment: a room that can't be had now is asked for again."""
+    async def _join(self, following: Client, view: View) -> None:
+        """Subscribe to every room of the view, and leave those that it does not have."""
+        gone = self._rooms.difference(view.rooms)
+        following.unsubscribe(*gone)
+        fresh = [room for room in view.rooms if room not in self._rooms]
+        requests = [await self._request(room) for room in fresh]
+        self._rooms = set(view.rooms)
+        self._wait_for((self._waiting - gone).union(fresh))
+        following.subscribe(*requests)
+        await self._all_hold()
+
+    async def _all_hold(self) -> None:
+        """Until every room holds; where that takes long, it is told."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REJOIN_SECONDS):
-                while not self._held.issuperset(rooms):
-                    await self._answered.wait()
-                    self._answered.clear()
-        if not self._held.issuperset(rooms):
+                await self._held.wait()
+        if not self._held.is_set():
+            self._live = False
             self._tell(LinkLost(problem="the hub can't follow its rooms now"))
+            await self._held.wait()
+        if not self._live:
+            self._live = self._was_live = True
+            self._tell(LinkLive())
 
-    async def _since(self, room: str) -> Position | None:
-        """Where to go on: where the room stood; for alerts that are new to us, after what its history has."""
-        if room in self._positions or not room.endswith(":alerts"):
-            return self._positions.get(room)
-        history = await self._ask(f"/realtime/history/{quote(room)}", History, limit=HISTORY_MESSAGES)
+    async def _request(self, room: str) -> RoomRequest:
+        """Where to begin: for alerts after what the history has, which is told; else at the present."""
+        if not room.endswith(":alerts"):
+            return RoomRequest(room=room)
+        history = await self._asking.history(room)
         events = [message for raw in history.messages if isinstance(message := message_of(raw), Event)]
-        self._tell(HistoryRead(events=tuple(event for event in events if self._remember(event.event_id))))
-        self._positions[room] = msgspec.convert(history.next, Position)
-        return self._positions[room]
-
-    # Asking over REST
-
-    async def _read_view(self) -> View:
-        target = self._target
-        hospital = target.hospital or await self._only_hospital()
-        narrowed = {name: value for name, value in (("ward", target.ward), ("patient", target.patient)) if value}
-        return await self._ask(f"/hospitals/{quote(hospital, safe='')}/beds", View, **narrowed)
-
-    async def _only_hospital(self) -> str:
-        found = await self._ask("/hospitals", tuple[Hospital, ...])
-        if not found:
-            raise HubRefused("the token covers no hospital of this hub")
-        if len(found) > 1:
-            names = ", ".join(hospital.hospital_id for hospital in found)
-            raise NotThere(f"the token covers several hospitals; choose one with --hospital: {names}")
-        return found[0].hospital_id
-
-    async def _last_readings(self, view: View) -> tuple[Sign, ...]:
-        """What each device at a bed said last."""
-        limit = asyncio.Semaphore(READINGS_AT_ONCE)
-
-        async def last(device: Device) -> tuple[Sign, ...]:
-            async with limit:
-                path = f"/devices/{quote(device.device_type)}/{quote(device.device_id)}/data"
-                readings = await self._ask(path, tuple[RecordedReading, ...], limit=1)
-            return tuple(sign for reading in readings for sign in reading.signs(device))
-
-        found = await asyncio.gather(*[last(device) for bed in view.beds for device in bed.devices])
-        return tuple(sign for signs in found for sign in signs)
-
-    async def _ask(self, path: str, kind: type[T], **query: object) -> T:
-        """The `data` of an answer. Raises HubLost, HubRefused or NotThere."""
-        url = f"{self._target.url.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
-        try:
-            answer = await asyncio.to_thread(get, url, token=self._token)
-        except HubUnreachable as error:
-            raise HubLost(str(error).replace(url, self._target.url)) from error
-        if answer.status != 200:
-            raise _refused(answer.status, answer.content)
-        try:
-            return msgspec.convert(answer.content["data"], kind)
-        except (msgspec.ValidationError, KeyError, TypeError, ArithmeticError) as error:
-            raise HubLost(f"{path}: the answer is none of a Bedside hub") from error
+        told = [event for event in events if event.event_id not in self._history]
+        self._history.update(event.event_id for event in told)
+        self._tell(HistoryRead(events=tuple(told)))
+        return RoomRequest(room=room, since=msgspec.convert(history.next, client.Position))
 
 
-@contextlib.asynccontextmanager
-async def _opened(url: str, token: str) -> AsyncIterator[ClientConnection]:
-    """A WebSocket on which the hub has let us in. Raises HubLost or HubRefused; no proxy stands before this machine."""
-    address = f"{url.replace('http', 'ws', 1).rstrip('/')}/realtime/ws"
-    opening = connect(
-        address,
-        additional_headers={"Authorization": f"Bearer {token}"},
-        compression=None,
-        open_timeout=OPEN_SECONDS,
-        close_timeout=1,
-        ping_interval=None,
-        proxy=None if (urlsplit(url).hostname or "") in _LOOPBACK else True,
-    )
+def _read(raw: bytes) -> Message | None:
+    """A message as screens take it; None for one that can't be read."""
     try:
-        socket = await opening
-    except InvalidStatus as refused:
-        raise _refused(refused.response.status_code, _json_of(refused.response.body)) from refused
-    except (OSError, TimeoutError, InvalidHandshake, InvalidURI, WebSocketException) as error:
-        raise HubLost(f"{url}: {getattr(error, 'strerror', None) or error or 'no answer'}") from error
-    try:
-        yield socket
-    finally:
-        await socket.close()
-
-
-async def _ping(socket: ClientConnection) -> None:
-    """Show life, and ask how the road behind the hub is."""
-    while True:
-        await _send(socket, {"type": "ping"})
-        await asyncio.sleep(PING_SECONDS)
-
-
-async def _send(socket: ClientConnection, message: Mapping[str, object]) -> None:
-    try:
-        await socket.send(msgspec.json.encode(message).decode())
-    except ConnectionClosed as closed:
-        raise _closed(closed) from closed
-
-
-def _closed(closed: ConnectionClosed) -> HubLost | HubRefused:
-    """Codes from 4500 on ask not to come back as we are; an expired token may have been renewed, so that is tried once more."""
-    received = closed.rcvd
-    if received is None:
-        return HubLost("the connection broke")
-    reason = received.reason or f"code {received.code}"
-    if received.code == _FORBIDDEN_FOR_GOOD:
-        return HubRefused(reason)
-    return HubLost(f"the hub closed the connection: {reason}")
-
-
-def _refused(status: int, content: Any) -> HubLost | HubRefused | NotThere:  # noqa: ANN401 - any JSON
-    """The error that a status other than 200 is; the words are those of the hub's problem document."""
-    detail = content.get("detail") if isinstance(content, dict) else None
-    said = detail if isinstance(detail, str) else f"answer {status}"
-    if status in (401, 403):
-        return HubRefused(said)
-    return NotThere(said) if status in (404, 422) else HubLost(said)
-
-
-def _json_of(body: bytes | bytearray | None) -> Any:  # noqa: ANN401 - any JSON
-    try:
-        return msgspec.json.decode(body or b"null")
-    except msgspec.DecodeError:
+        return decode_message(raw)
+    except InvalidMessage:
         return None
 
 
-def _worst(group: ExceptionGroup[Exception]) -> Exception:
+def _worst(group: BaseExceptionGroup[Exception]) -> Exception:
     """The one error of a group that decides: a lost link may come back, nothing else does."""
     return min(_leaves(group), key=lambda error: isinstance(error, HubLost))
 
 
-def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
     for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
+        if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)
         else:
             yield error

@@ -29,7 +29,7 @@ interface Common {
 /** One event of the catalogue, once, however many rooms it came in; `room` is the first of them. */
 export type KnownEvent = { [Name in keyof Events]: Common & { readonly event: Name; readonly data: Events[Name] } }[keyof Events];
 
-/** A room that was asked for without a position holds: what comes is what is after `offset`. */
+/** A room that was asked for without a position holds: what comes is what is after `offset`. `raw`, here as in all answers about rooms, is the message as the hub sent it. */
 export interface Subscribed {
   readonly kind: "subscribed";
   readonly room: string;
@@ -37,6 +37,7 @@ export interface Subscribed {
   readonly offset: number;
   readonly n?: number | undefined;
   readonly snapshot?: unknown;
+  readonly raw: string;
 }
 
 /** A room goes on where it stood: the `replayed` messages that were missed follow, in order. */
@@ -44,6 +45,7 @@ export interface Recovered {
   readonly kind: "recovered";
   readonly room: string;
   readonly replayed: number;
+  readonly raw: string;
 }
 
 /** Offsets `first` to `last` of `epoch`; null is not known. */
@@ -61,6 +63,7 @@ export interface Gap {
   readonly snapshot?: unknown;
   readonly epoch: string;
   readonly offset: number;
+  readonly raw: string;
 }
 
 /** The room may not be had; it is not asked for again. */
@@ -68,6 +71,7 @@ export interface Denied {
   readonly kind: "denied";
   readonly room: string;
   readonly reason: string;
+  readonly raw: string;
 }
 
 /** The room is no longer ours: `rights`, `moved` or `discharged`. */
@@ -75,6 +79,7 @@ export interface Revoked {
   readonly kind: "revoked";
   readonly room: string;
   readonly reason: string;
+  readonly raw: string;
 }
 
 /** Who is there, in a room that was subscribed to with `presence`. `change` is the hub's message: `presence`, all users, or `presence_change`, one. */
@@ -102,12 +107,13 @@ export interface Reconnected {
   readonly attempts: number;
 }
 
-/** The link is lost, or could not be made. Not `terminal`: it is tried again by itself. `code`: the close code, 1006 where there was none, or an HTTP status. */
+/** The link is lost, or could not be made. Not `terminal`: it is tried again by itself. `code`: the close code, 1006 where there was none, or an HTTP status. `silent_seconds`: how long nothing had come when it was noticed. */
 export interface Closed {
   readonly kind: "closed";
   readonly code: number;
   readonly reason: string;
   readonly terminal: boolean;
+  readonly silent_seconds: number;
 }
 
 /** How the road behind the hub is: `upstream` is `ok`, `redis_lost` or `ingest_lost`. `time` is the hub's clock. */

@@ -104,18 +104,18 @@ export class RoomBook {
     return this.rooms.get(room)?.position;
   }
 
-  /** Take a `subscription`; what there is to tell of it. */
-  answered(answer: Frame): ClientEvent | undefined {
+  /** Take a `subscription`, whose text is `raw`; what there is to tell of it. */
+  answered(answer: Frame, raw: string): ClientEvent | undefined {
     const name = answer.room ?? "";
     const room = this.rooms.get(name);
     if (room === undefined) return undefined;
     switch (answer.status) {
       case "subscribed":
-        return subscribed(room, answer);
+        return subscribed(room, answer, raw);
       case "denied":
       case "revoked":
         this.rooms.delete(name);
-        return { kind: answer.status, room: name, reason: answer.reason ?? "" };
+        return { kind: answer.status, room: name, reason: answer.reason ?? "", raw };
       default:
         return undefined;
     }
@@ -123,17 +123,17 @@ export class RoomBook {
 }
 
 /** A room's answer, or news of a standing one: messages of it are gone. */
-function subscribed(room: Room, answer: Frame): ClientEvent | undefined {
+function subscribed(room: Room, answer: Frame, raw: string): ClientEvent | undefined {
   const { askedSince: since, standing } = room;
   const name = room.wanted.room;
   const missing = answer.missing ?? null;
   room.standing = "held";
   room.askedSince = undefined;
-  if (answer.recovered) return { kind: "recovered", room: name, replayed: answer.replayed ?? 0 };
+  if (answer.recovered) return { kind: "recovered", room: name, replayed: answer.replayed ?? 0, raw };
   if (standing === "held" && missing === null) return undefined;
   const position = { epoch: answer.epoch ?? "", offset: answer.offset ?? 0 };
   const snapshot = answer.snapshot ?? null;
   room.position = { ...position, n: snapshotN(answer) };
-  if (since === undefined && missing === null) return { kind: "subscribed", room: name, ...position, n: answer.n, snapshot };
-  return { kind: "gap", room: name, missing, snapshot, ...position };
+  if (since === undefined && missing === null) return { kind: "subscribed", room: name, ...position, n: answer.n, snapshot, raw };
+  return { kind: "gap", room: name, missing, snapshot, ...position, raw };
 }

@@ -116,7 +116,7 @@ export class Session {
     if (asked === "end" || this.fixedToken || this.refusedToken !== undefined) return this.finish(code, reason);
     this.refusedToken = this.token;
     this.refusal = [code, reason];
-    this.tell({ kind: "closed", code, reason, terminal: false });
+    this.tell({ kind: "closed", code, reason, terminal: false, silent_seconds: 0 });
     this.step("token refused");
   }
 
@@ -199,7 +199,7 @@ export class Session {
         this.refusedToken = undefined;
         return this.tell({ kind: "condition", time: frame.time, upstream: frame.upstream ?? "ok", judged_at: frame.judged_at ?? undefined });
       case "subscription":
-        return this.takeAnswer(frame);
+        return this.takeAnswer(frame, text);
       case "expiring":
         this.tell({ kind: "expiring", expires: frame.expires ?? undefined });
         this.pending.push({ do: "ask token" });
@@ -230,10 +230,10 @@ export class Session {
     this.tell(eventOf(frame, text));
   }
 
-  private takeAnswer(answer: Frame): void {
+  private takeAnswer(answer: Frame, text: string): void {
     if (answer.status === "subscribed") this.refusedToken = undefined;
     this.noLongerAsked(answer);
-    const told = this.rooms.answered(answer);
+    const told = this.rooms.answered(answer, text);
     if (told !== undefined) this.tell(told);
   }
 
@@ -326,12 +326,13 @@ export class Session {
 
   private lose(now: number, code: number, reason: string): void {
     this.dueAt = now + this.backOff.nextWait(code);
-    this.tell({ kind: "closed", code, reason, terminal: false });
+    this.tell({ kind: "closed", code, reason, terminal: false, silent_seconds: this.silent ? this.timings.silence_seconds : 0 });
+    this.silent = false;
     this.step("lost");
   }
 
   private finish(code: number, reason: string): void {
-    this.tell({ kind: "closed", code, reason, terminal: true });
+    this.tell({ kind: "closed", code, reason, terminal: true, silent_seconds: 0 });
     this.step("ended");
   }
 

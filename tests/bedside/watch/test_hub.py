@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from bedside.services.redis import Redis, redis
-from bedside.watch import hub as hub_module
 from bedside.watch.errors import HubLost, HubRefused, NotThere
 from bedside.watch.happenings import (
     BedsRead,
@@ -24,7 +24,7 @@ from bedside.watch.happenings import (
     ReadingsRead,
     Received,
 )
-from bedside.watch.hub import Follower, Target
+from bedside.watch.hub import TIMINGS, Follower, Target
 from bedside.watch.messages import Event, Pong
 from hub.record.places import PatientPlace
 from tests.bedside.watch.samples import said
@@ -81,9 +81,12 @@ def target(hub: LiveHub, token: Callable[[], str] | None = None, **changes: Any)
 
 
 @contextlib.asynccontextmanager
-async def following(aim: Target) -> AsyncIterator[Heard]:
+async def following(aim: Target, **timings: float) -> AsyncIterator[Heard]:
     heard = Heard()
-    task = asyncio.create_task(Follower(aim, heard.happenings.append, random=random.random).run())
+    follower = Follower(
+        aim, heard.happenings.append, random=random.random, timings=msgspec.structs.replace(TIMINGS, **timings)
+    )
+    task = asyncio.create_task(follower.run())
     try:
         yield heard
         assert not task.done(), task.exception()
@@ -98,7 +101,7 @@ async def follow_to_its_end(aim: Target) -> None:
 
 async def reconnected(hub: LiveHub, heard: Heard) -> None:
     """End every connection as a hub does that is about to stop, and let clients in again."""
-    hub.live.clients.drain()
+    await hub.live.clients.drain(random.Random(1), hurried=lambda: True)
     await eventually(lambda: heard.of(LinkLost))
     hub.live.clients._draining = False
 
@@ -189,11 +192,9 @@ async def test_what_can_not_be_had_after_a_new_epoch_is_told(tmp_path: Path, red
         assert any(ALERTS in missed.what for missed in heard.of(Missed))
 
 
-async def test_a_hub_that_falls_silent_counts_as_lost(hub: LiveHub, monkeypatch: pytest.MonkeyPatch):
+async def test_a_hub_that_falls_silent_counts_as_lost(hub: LiveHub):
     """A connection that stands, on which nothing comes: a hub that hangs, or a network that swallows everything."""
-    monkeypatch.setattr(hub_module, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(hub_module, "PING_SECONDS", 60.0)
-    async with following(target(hub)) as heard:
+    async with following(target(hub), silence_seconds=0.5, ping_seconds=60) as heard:
         await heard.live()
         await eventually(lambda: heard.of(LinkLost))
     assert heard.of(LinkLost)[0].silent_seconds == 0.5
@@ -247,13 +248,6 @@ async def test_while_redis_is_lost_it_says_so_and_joins_when_it_is_back(tmp_path
             await eventually(lambda: heard.upstream == "ok")
     finally:
         server.stop()
-
-
-def test_it_waits_longer_after_each_failure_with_jitter_and_never_very_long():
-    longest = Follower(Target(url="http://h", token=lambda: "t"), lambda _: None, random=lambda: 1.0)
-    shortest = Follower(Target(url="http://h", token=lambda: "t"), lambda _: None, random=lambda: 0.0)
-    assert [longest._next_wait() for _ in range(7)] == [0.5, 1, 2, 4, 8, 10, 10]
-    assert [shortest._next_wait() for _ in range(7)] == [0.25, 0.5, 1, 2, 4, 5, 5]
 
 
 # What it gives up on
