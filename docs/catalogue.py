@@ -1,5 +1,6 @@
 """The TypeScript client's catalogue of events, made from `vitals.events` and `vitals.parameters`."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -110,5 +111,5 @@ def _written(form: forms.Type) -> str:
         raise TypeError(f"say how {form} is written in TypeScript") from None
 
 
-def _literals(values: Any) -> str:  # noqa: ANN401 - strings or numbers
-    return " | ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
+def _literals(values: Any) -> str:  # noqa: ANN401 - strings, numbers or truths
+    return " | ".join(json.dumps(value) for value in values)

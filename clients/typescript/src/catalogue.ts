@@ -71,7 +71,7 @@ export interface PatientWaveform {
   readonly unit: string;
   readonly device_id?: string;
   readonly device_type?: "blood_pressure_monitor" | "pulse_oximeter" | "thermometer" | "heart_rate_monitor" | "weight_scale" | "glucose_meter";
-  readonly gap?: True;
+  readonly gap?: true;
 }
 
 export interface PatientStatus {
