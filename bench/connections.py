@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from typing import Final
 
 from bench.crowd import Talk, crowd_of
-from bench.fanout_rounds import Audience, Bench
+from bench.fanout_rounds import Audience, Bench, Cost
 from bench.figures import Bound, Figure, Goal, Unit, against
 from bench.machine import resident_bytes
 from bench.rivals import BARE
@@ -14,10 +14,12 @@ from bench.sizes import Sizes
 from bench.ward import BEDS, cuff, oximeter
 
 Say = Callable[[str], None]
-DELIVERIES = 20_000
+DELIVERIES: Final = 20_000
 """So many are measured of each crowd, with FEWEST_PUBLICATIONS or more."""
-FEWEST_PUBLICATIONS = 20
-ROOMS_A_CLIENT = 512
+FEWEST_PUBLICATIONS: Final = 20
+WORTH_A_LOOK: Final = 100
+ROOMS_A_CLIENT: Final = 512
+_AT_MOST_A_QUARTER_MORE: Final = Goal(bound=Bound.AT_MOST, limit=1.25)
 
 
 def measure_memory(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
@@ -34,30 +36,39 @@ def measure_memory(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
 
 
 def measure_connections(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
-    """CPU a delivery in crowds of different sizes, the hub's beside that of bare send() at the same sizes."""
+    """CPU of a publication to crowds of different sizes, and of each delivery, the hub's beside that of bare send() at the same sizes.
+
+    To fewer than WORTH_A_LOOK a publication itself outweighs its deliveries so far that these can't be told from its spread.
+    """
     costs = {name: _costs(_server(bench, name), bench, sizes, say) for name in (BARE, HUB)}
     figures: list[Figure] = []
     for size in sizes.crowds:
-        hub, bare = (_figure(name, size, costs[name][size]) for name in (HUB, BARE))
-        figures += [hub, against(hub, replace(bare, what=BARE))]
+        hub, bare = costs[HUB][size], costs[BARE][size]
+        figures.append(_figure(f"{size:,} connections: CPU a publication, deliveries included", hub.cpu * size))
+        if size >= WORTH_A_LOOK:
+            figure = _figure(f"{size:,} connections: CPU a delivery", hub.alone)
+            figures += [figure, against(figure, _figure(BARE, bare.alone))]
     middle, largest = sizes.crowds[-2:]
-    growth = (costs[HUB][largest] / costs[HUB][middle]) / (costs[BARE][largest] / costs[BARE][middle])
-    what = f"a delivery's cost at {largest:,} connections against {middle:,}, bare send()'s own growth taken off"
-    return [*figures, Figure(what=what, unit=Unit.RATIO, values=(growth,), goal=Goal(bound=Bound.AT_MOST, limit=1.25))]
+    hub_grows, bare_grows = (costs[name][largest].alone / costs[name][middle].alone for name in (HUB, BARE))
+    what = f"a delivery at {largest:,} connections against {middle:,}, bare send()'s own growth taken off"
+    return [
+        *figures,
+        Figure(what=what, unit=Unit.RATIO, values=(hub_grows / bare_grows,), goal=_AT_MOST_A_QUARTER_MORE),
+    ]
 
 
-def _costs(server: Server, bench: Bench, sizes: Sizes, say: Say) -> dict[int, float]:
-    """CPU seconds a delivery, by the size of the crowd."""
+def _costs(server: Server, bench: Bench, sizes: Sizes, say: Say) -> dict[int, Cost]:
+    """By the size of the crowd."""
     return {size: _cost(server, bench, size, 3 * sizes.publications, say) for size in sizes.crowds}
 
 
-def _cost(server: Server, bench: Bench, size: int, most: int, say: Say) -> float:
+def _cost(server: Server, bench: Bench, size: int, most: int, say: Say) -> Cost:
     say(f"fanout: {server.name}, {size:,} connections")
     requests = server.requests(size)
-    with crowd_of(server.port, requests, server.talk, server.rooms) as crowd, server.outlet(size) as outlet:
+    with server.outlet(size) as outlet, crowd_of(server.port, requests, server.talk, server.rooms) as crowd:
         audience = Audience(server=server, crowd=crowd, outlet=outlet)
         audience.publish(1, times=2)
-        return bench.cost(audience, 1, max(FEWEST_PUBLICATIONS, min(most, DELIVERIES // size))).alone
+        return bench.cost(audience, 1, max(FEWEST_PUBLICATIONS, min(most, DELIVERIES // size)))
 
 
 def measure_rooms(bench: Bench, sizes: Sizes, rounds: int, say: Say) -> list[Figure]:
@@ -86,5 +97,5 @@ def _server(bench: Bench, name: str) -> Server:
     return next(server for server in bench.servers if server.name == name and server.kind is Kind.WEBSOCKET)
 
 
-def _figure(name: str, size: int, cost: float) -> Figure:
-    return Figure(what=f"{name}, {size:,} connections: CPU a delivery", unit=Unit.MICROSECONDS, values=(cost * 1e6,))
+def _figure(what: str, cost: float) -> Figure:
+    return Figure(what=what, unit=Unit.MICROSECONDS, values=(cost * 1e6,))

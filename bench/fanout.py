@@ -47,13 +47,13 @@ QUICK: Final = Plan(
         clients=50,
         publications=10,
         idle=(20, 60),
-        crowds=(10, 60),
+        crowds=(10, 50),
         watched_rooms=60,
         screens=5,
         screen_seconds=1,
         readers=20,
         silent=2,
-        silent_ticks=10,
+        silent_ticks=4,
     ),
 )
 

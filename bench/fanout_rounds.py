@@ -61,10 +61,10 @@ class Bench:
     def _measure(self, server: Server, clients: int, publications: int) -> Round:
         """Connect a crowd to a server, and publish to it."""
         requests = server.requests(clients)
-        with crowd_of(server.port, requests, server.talk, server.rooms) as crowd, server.outlet(clients) as outlet:
+        with server.outlet(clients) as outlet, crowd_of(server.port, requests, server.talk, server.rooms) as crowd:
             audience = Audience(server=server, crowd=crowd, outlet=outlet)
             audience.publish(1, times=1)
-            ticks = {1: publications, JOINED: publications // 3}
+            ticks = {1: publications, JOINED: publications // 6}
             found = {
                 Contest(name=server.name, kind=server.kind, tick=tick): self.cost(audience, tick, count)
                 for tick, count in ticks.items()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from bench.errors import BenchFailed
 from bench.figures import Report, table
 from bench.machine import Cores, allow_many_files, choose_cores, described
 
+Say = Callable[[str], None]
 MOST_ROUNDS: Final = 50
 _EPILOG: Final = """Everything runs on this machine, on loopback, in a folder that is removed afterwards: a real broker, Redis and hub, with
 authentication, alert rules and full durability on. Rounds are interleaved, so that what is compared ran side by side;
@@ -35,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cores = choose_cores()
     cores.settle()
     allow_many_files()
+    say = _sayer()
     try:
-        reports = {name: _BENCHES[name](parsed, cores) for name in _chosen(parsed)}
+        reports = {name: _BENCHES[name](parsed, cores, say) for name in _chosen(parsed)}
     except BenchFailed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
@@ -49,25 +52,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _drivers(arguments: argparse.Namespace, cores: Cores) -> Report:
+def _drivers(arguments: argparse.Namespace, cores: Cores, say: Say) -> Report:
     plan = drivers.QUICK if arguments.quick else drivers.FULL
-    return drivers.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+    return drivers.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, say)
 
 
-def _ingest(arguments: argparse.Namespace, cores: Cores) -> Report:
+def _ingest(arguments: argparse.Namespace, cores: Cores, say: Say) -> Report:
     plan = ingest.QUICK if arguments.quick else ingest.FULL
-    return ingest.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, _say)
+    return ingest.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, say)
 
 
-def _fanout(arguments: argparse.Namespace, cores: Cores) -> Report:
+def _fanout(arguments: argparse.Namespace, cores: Cores, say: Say) -> Report:
     plan = fanout.QUICK if arguments.quick else fanout.FULL
     chosen = replace(
         plan, rounds=arguments.rounds or plan.rounds, only=arguments.only or (), against=arguments.against or ()
     )
-    return fanout.run(chosen, cores, _say)
+    return fanout.run(chosen, cores, say)
 
 
-_BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores], Report]]] = MappingProxyType(
+_BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores, Say], Report]]] = MappingProxyType(
     {"drivers": _drivers, "ingest": _ingest, "fanout": _fanout}
 )
 
@@ -98,8 +101,10 @@ def _rounds(text: str) -> int:
     return int(text)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _sayer() -> Callable[[str], None]:
+    """Says what is done now, and when in the run."""
+    began = time.monotonic()
+    return lambda text: print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def _text(reports: Mapping[str, Report], cores: Cores) -> str:

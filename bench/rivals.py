@@ -89,15 +89,16 @@ def _server(rival: Rival, running: Running, versions: dict[str, str]) -> Server:
     @contextmanager
     def ordered(clients: int) -> Iterator[Outlet]:
         with Orders(running.orders_port) as orders:
-            versions[rival.program] = orders.gather(clients)
+            orders.gather(clients)
             yield _OrderedOutlet(orders, rival)
+            versions[rival.program] = orders.server
 
     @contextmanager
     def posted(clients: int) -> Iterator[Outlet]:
         with closing(HTTPConnection("127.0.0.1", running.port, timeout=ANSWER_SECONDS)) as connection:
-            outlet = _PostedOutlet(connection, _message_of(rival))
-            versions[rival.program] = outlet.gather(clients)
+            outlet = _PostedOutlet(connection, _message_of(rival), clients)
             yield outlet
+            versions[rival.program] = outlet.server
 
     return Server(
         name=rival.name,
@@ -129,28 +130,32 @@ class _OrderedOutlet:
         self.orders.done()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _PostedOutlet:
-    """nchan's publishers post each message."""
+    """nchan's publishers post each message, once it has all its subscribers."""
 
     connection: HTTPConnection
     message: Callable[[int], bytes]
-
-    def gather(self, clients: int) -> str:
-        """Return when nchan has so many subscribers; its server's name and version. Raises BenchFailed."""
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while (found := self._ask("GET"))[0] != clients:
-            if time.monotonic() > deadline:
-                raise BenchFailed(f"nchan has {found[0]} of {clients} subscribers")
-            time.sleep(_POLL_SECONDS)
-        return found[1]
+    clients: int
+    server: str = ""
 
     def publish(self, first: int, count: int) -> None:
+        if not self.server:
+            self._gather()
         for offset in range(first, first + count):
             self._ask("POST", self.message(offset))
 
     def settle(self) -> None:
         """A post is answered when it is done."""
+
+    def _gather(self) -> None:
+        """Return when nchan has all subscribers. Raises BenchFailed."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while (found := self._ask("GET"))[0] != self.clients:
+            if time.monotonic() > deadline:
+                raise BenchFailed(f"nchan has {found[0]} of {self.clients} subscribers")
+            time.sleep(_POLL_SECONDS)
+        self.server = found[1]
 
     def _ask(self, method: str, body: bytes | None = None) -> tuple[int, str]:
         """Subscribers, and what the server calls itself."""

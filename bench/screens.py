@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bench.crowd import Crowd, Latency, Talk, crowd_of
-from bench.fanout_rounds import JOINED, Bench
+from bench.fanout_rounds import Bench
 from bench.figures import Bound, Figure, Goal, Unit, against
 from bench.machine import resident_bytes
 from bench.servers import WATCHED_BED, HubOutlet, vitals_room, watching, watching_rooms
@@ -17,7 +17,9 @@ Say = Callable[[str], None]
 READINGS_A_SECOND: Final = 1_000
 READINGS_A_MESSAGE: Final = 5
 WARMING_MESSAGES: Final = 20
-LOUD_TICKS: Final = 100
+LOUD_TICKS: Final = 40
+BURST: Final = 32
+"""Messages of a tick while some do not read: so that a megabyte is soon reached."""
 
 
 def measure_screens(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
@@ -63,8 +65,8 @@ def measure_silence(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
         crowd.join(bench.stack.hub, requests[sizes.readers :], silent=True)
         before = most = resident_bytes(bench.stack.pid)
         for _ in range(sizes.silent_ticks):
-            outlet.publish(1, JOINED)
-            crowd.receive(JOINED)
+            outlet.publish(1, BURST)
+            crowd.receive(BURST)
             most = max(most, resident_bytes(bench.stack.pid))
         outlet.settle()
         beside = _p99(crowd.latency()[0], f"beside {sizes.silent} that never read")
@@ -76,14 +78,14 @@ def measure_silence(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
 def _ticks(outlet: HubOutlet, crowd: Crowd, ticks: int) -> Latency:
     crowd.latency()
     for _ in range(ticks):
-        outlet.publish(1, JOINED)
-        crowd.receive(JOINED)
+        outlet.publish(1, BURST)
+        crowd.receive(BURST)
     outlet.settle()
     return crowd.latency()[0]
 
 
 def _p99(latency: Latency, who: str) -> Figure:
-    what = f"{JOINED} messages to the others, {who}: p99"
+    what = f"{BURST} messages to the others, {who}: p99"
     return Figure(what=what, unit=Unit.MILLISECONDS, values=(latency.p99 * 1e3,))
 
 

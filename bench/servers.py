@@ -39,7 +39,7 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One running server. `requests` opens so many clients, `outlet` publishes to exactly so many once they are connected."""
+    """One running server. `requests` opens so many clients, `outlet`, opened before, publishes to exactly so many once they are connected."""
 
     name: str
     kind: Kind

@@ -8,7 +8,7 @@ class Sizes:
     """`clients` and `publications` a measurement of delivery; `idle` connections between which memory is compared.
 
     `crowds`: connections at which a delivery's cost is compared. `watched_rooms` beside the room that is published to. `screens` that each
-    show the whole ward for `screen_seconds`. `readers` and `silent` clients, which never read, for `silent_ticks` of eight messages.
+    show the whole ward for `screen_seconds`. `readers` and `silent` clients, which never read, for `silent_ticks` of many messages.
     """
 
     clients: int = 500
@@ -20,4 +20,4 @@ class Sizes:
     screen_seconds: int = 10
     readers: int = 900
     silent: int = 100
-    silent_ticks: int = 400
+    silent_ticks: int = 100

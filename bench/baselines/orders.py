@@ -16,9 +16,10 @@ ANSWER_SECONDS: Final = 30.0
 
 
 class Orders:
-    """The benchmark's end."""
+    """The benchmark's end. `server` is what the server calls itself, once it has gathered clients."""
 
     def __init__(self, port: int) -> None:
+        self.server = ""
         self._connection = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
         self._answers = self._connection.makefile("rb")
         self._asked = False
@@ -32,25 +33,24 @@ class Orders:
         self._answers.close()
         self._connection.close()
 
-    def gather(self, clients: int) -> str:
-        """Return when the server has so many clients; its name and version."""
+    def gather(self, clients: int) -> None:
+        """Have the server wait for so many clients, which may come from now on."""
         self._give(f"gather {clients}\n".encode())
-        return self.done()
 
     def send(self, kind: str, messages: Sequence[bytes], *, joined: bool) -> None:
         """Have messages sent, after the order before is done, and do not wait for this one."""
         mode = "joined" if joined else "single"
         self._give(b"send %b %b %d\n" % (kind.encode(), mode.encode(), len(messages)) + b"\n".join([*messages, b""]))
 
-    def done(self) -> str:
-        """Wait for the answer to the last order; what it says. Raises BenchFailed."""
+    def done(self) -> None:
+        """Wait for the answer to the last order. Raises BenchFailed."""
         if not self._asked:
-            return ""
+            return
         self._asked = False
         word, _, rest = self._answers.readline().decode().strip().partition(" ")
         if word != "ok":
             raise BenchFailed("a baseline's server did not do what it was told; see its log")
-        return rest
+        self.server = rest or self.server
 
     def _give(self, order: bytes) -> None:
         self.done()

@@ -31,7 +31,9 @@
 #define SILENCE_SECONDS 15
 #define RECEIVE_BYTES (1 << 18)
 #define EVENTS_AT_ONCE 256
+/* Of silent clients, so that the kernel keeps little for them at either end: on loopback it would be megabytes. */
 #define SILENT_RECEIVE_BYTES 4096
+#define SILENT_SEGMENT_BYTES 536
 
 static const char *const KINDS[] = {"websocket", "deflated", "socket_io", "raw_websocket", "events", "raw_events"};
 
@@ -80,9 +82,12 @@ void answer_frame(struct client *client, unsigned char opcode, const char *paylo
 
 static int connected_socket(bool silent) {
   struct sockaddr_in address = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = SILENT_RECEIVE_BYTES, on = 1;
-  if (silent)
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  int size = SILENT_RECEIVE_BYTES, segment = SILENT_SEGMENT_BYTES;
+  if (silent) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+  }
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))
     fail("a client can't connect: %s", strerror(errno));
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

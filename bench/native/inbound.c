@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define PONG "{\"type\":\"pong\"}"
 #define SHOWN(length) ((int)((length) < 300 ? (length) : 300))
 
 void append(struct bytes *to, const char *data, size_t length) {
@@ -59,7 +60,9 @@ static void subscribed(struct client *client, const char *text, size_t length) {
 static void text_message(struct client *client, const char *text, size_t length) {
   if (starts(text, length, "{\"type\":\"subscription\""))
     subscribed(client, text, length);
-  else if (!starts(text, length, "{\"type\":\"ping\""))
+  else if (starts(text, length, "{\"type\":\"ping\""))
+    answer_frame(client, 1, PONG, sizeof PONG - 1);
+  else
     deliver(client, text, length, true);
 }
 

@@ -205,11 +205,13 @@ def test_a_closed_connection_is_a_failure():
             crowd.receive(1)
 
 
-def test_a_ping_frame_is_answered_and_a_ping_message_is_not():
+def test_pings_are_answered():
+    """Else the hub takes a client that only listens for dead."""
     with hosted(UPGRADED + subscribed(), Talk.WEBSOCKET) as (host, crowd):
         host.say(frame(b'{"type":"ping"}') + frame(b"abc", 0x89) + message(1))
         crowd.receive(1)
-        assert host.connections[0].recv(100) == bytes((0x8A, 0x83)) + bytes(4) + b"abc"
+        pong = bytes((0x81, 0x8F)) + bytes(4) + b'{"type":"pong"}'
+        assert host.connections[0].recv(100) == pong + bytes((0x8A, 0x83)) + bytes(4) + b"abc"
 
 
 def test_socket_io_is_opened_and_its_messages_unpacked():
