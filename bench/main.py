@@ -12,7 +12,7 @@ from typing import Final
 
 from bedside.services.locate import ComponentMissing
 from bedside.services.process import ServiceFailed
-from bench import drivers, fanout, ingest
+from bench import drivers, fanout, ingest, waveforms
 from bench.errors import BenchFailed
 from bench.figures import Report, table
 from bench.machine import Cores, allow_many_files, choose_cores, described
@@ -70,8 +70,13 @@ def _fanout(arguments: argparse.Namespace, cores: Cores, say: Say) -> Report:
     return fanout.run(chosen, cores, say)
 
 
+def _waveforms(arguments: argparse.Namespace, cores: Cores, say: Say) -> Report:
+    plan = waveforms.QUICK if arguments.quick else waveforms.FULL
+    return waveforms.run(replace(plan, rounds=arguments.rounds or plan.rounds), cores, say)
+
+
 _BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores, Say], Report]]] = MappingProxyType(
-    {"drivers": _drivers, "ingest": _ingest, "fanout": _fanout}
+    {"drivers": _drivers, "ingest": _ingest, "fanout": _fanout, "waveforms": _waveforms}
 )
 
 

@@ -64,16 +64,19 @@ class Waveforms:
             self._filled.clear()
             while taken := self._queue.take(TICK_BYTES):
                 await self._tick(taken)
-                await asyncio.sleep(TICK_SECONDS)
 
     async def _tick(self, taken: list[tuple[str, bytes]]) -> None:
+        """Tell what was taken, and leave the loop to others for the rest of the tick, at least for as long as this took."""
+        began = self._loop.time()
         self._count("waveform_messages_dropped", self._queue.dropped())
         told: _Told = defaultdict(lambda: defaultdict(list))
         owners: dict[HospitalId, Owner] = {}
         for topic, payload in taken:
             self._take(topic, payload, told, owners)
+        worked = self._loop.time() - began
         for hospital_id, rooms in told.items():
             await self._tell(owners[hospital_id], rooms)
+        await asyncio.sleep(max(worked, began + TICK_SECONDS - self._loop.time()))
 
     def _take(self, topic: str, payload: bytes, told: _Told, owners: dict[HospitalId, Owner]) -> None:
         """The chunks of one message to `told`. A message for a hospital that another process owns is that one's."""
