@@ -286,9 +286,9 @@ class Socket(LiveClient):
 
     async def _history(self, request: History) -> None:
         live = self._live
-        if is_live_only(request.room):
-            raise BadRequest(Code.BAD_MESSAGE, "the room is live only: it has no history", request.id)
         try:
+            if is_live_only(request.room):
+                raise BadRequest(Code.BAD_MESSAGE, "the room is live only: it has no history", request.id)
             address = await live.gate.pass_room(self.claims, Verb.WATCH, parse_room(request.room))
             page = await history_page(live.rooms, address, since=request.since, limit=request.limit)
         except Forbidden as error:

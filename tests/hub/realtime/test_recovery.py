@@ -189,6 +189,7 @@ async def test_a_history_that_has_expired_whole_is_no_empty_page(hub: LiveHub):
         ({"room": f"patient:{OTHER_PATIENT}"}, "forbidden"),
         ({"room": "patient:nobody"}, "unknown_room"),
         ({"room": "nonsense"}, "unknown_room"),
+        ({"room": f"{GENERAL}:waveforms"}, "bad_message"),
         ({"room": VITALS, "limit": 0}, "bad_message"),
         ({"room": VITALS, "limit": 1001}, "bad_message"),
         ({"room": VITALS, "since": {"epoch": "x"}}, "bad_message"),

@@ -14,7 +14,7 @@ from hub.rooms.rooms import Rooms, room_key
 from hub.rooms.sealing import SealedBodies, load_keys
 from hub.settings import RedisSettings
 from tests.hub.rooms.publications import ALERTS, HOSPITAL, VITALS, fence, publication
-from tests.hub.rooms.test_feed import WAIT_SECONDS, Watcher, _feed
+from tests.hub.rooms.watchers import WAIT_SECONDS, join, make_feed
 
 ROOM = RoomAddress(hospital_id=HOSPITAL, room=VITALS)
 START = Position(epoch="e1", offset=0)
@@ -150,12 +150,11 @@ async def test_a_live_message_that_was_tampered_with_is_told_as_a_gap_and_the_ne
 ):
     """Watchers are told which message they miss, and go on."""
     rooms = opened(keys_in(tmp_path))
-    following = _feed(rooms)
+    following = make_feed(rooms)
     task = asyncio.create_task(following.run())
     await asyncio.wait_for(following.wait_healthy(), WAIT_SECONDS)
     await rooms.publish(fence(), [publication(1)], new_epoch="e1")
-    watcher = Watcher()
-    await following.join([ROOM], watcher, watcher.joined.append)
+    watcher = await join(following, ROOM)
     good, rooms._bodies.of = rooms._bodies.of, lambda publication: SealedBodies({"k": NEW}).of(publication)
     await rooms.publish(fence(), [publication(2)], new_epoch="e1")
     gap, position = await watcher.next()
