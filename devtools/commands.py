@@ -21,6 +21,7 @@ PACKAGES: Final = (
     "devtools",
     "fuzz",
     "bench",
+    "soak",
 )
 _STATIC: Final = (
     ("format", ("ruff", "format", "--check", ".")),
@@ -80,6 +81,12 @@ def fuzz(arguments: list[str]) -> int:
     _become(PYTHON, "-m", "fuzz", *arguments)
 
 
+def soak(arguments: list[str]) -> int:
+    """long runs against real services, as long as one likes: ./dev soak --help"""
+    _prepare(programs.TESTS)
+    _become(PYTHON, "-m", "soak", *arguments)
+
+
 def model(arguments: list[str]) -> int:
     """model-check the delivery protocol; arguments pick checks by a part of their names"""
     programs.need("gcc", "install a C compiler (Debian: apt install gcc; macOS: xcode-select --install)")
@@ -116,7 +123,7 @@ def setup(arguments: list[str]) -> int:
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     command.__name__.rstrip("_"): command
-    for command in (demo, bedside, test, check, bench, fuzz, model, docs, web_, lock, setup)
+    for command in (demo, bedside, test, check, bench, fuzz, soak, model, docs, web_, lock, setup)
 }
 
 

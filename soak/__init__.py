@@ -1,0 +1,1 @@
+"""Long runs against real services, as long as one likes: what no test in CI has the time for."""
