@@ -78,8 +78,8 @@ class Servers:
         """A script's answer. All keys are of one hash slot. `acknowledged`: only when the replicas have what it wrote."""
 
         async def ask(client: "Redis", shard: Shard) -> Any:  # noqa: ANN401
-            if acknowledged and (self._owed(shard) or await self._owed_by_now(keys[0])):
-                return await self._written(client, script, keys, arguments)
+            if acknowledged and (self._owed(shard) or await self._owed_by_now(shard, keys[0])):
+                return await self._written(client, shard, script, keys, arguments)
             return await _evaluated(client, script, keys, arguments)
 
         return await self.led(keys[0], ask)
@@ -156,7 +156,7 @@ class Servers:
         raise RoomsUnavailable("Redis names another master each time; rooms stand still until it has settled")
 
     async def _written(
-        self, client: "Redis", script: AsyncScript, keys: Sequence[str], arguments: Sequence[Argument]
+        self, client: "Redis", shard: Shard, script: AsyncScript, keys: Sequence[str], arguments: Sequence[Argument]
     ) -> Any:  # noqa: ANN401
         answer, acknowledged = await _and_waited(client, script, keys, arguments, self._replicas)
         if isinstance(answer, NoScriptError):
@@ -164,15 +164,19 @@ class Servers:
             answer, acknowledged = await _and_waited(client, script, keys, arguments, self._replicas)
         if isinstance(answer, Exception):
             raise answer
-        if acknowledged < self._replicas and acknowledged < self._owed((await self.refresh()).shard_of(keys[0])):
+        if acknowledged < self._replicas and acknowledged < await self._owed_now(shard, keys[0]):
             raise RoomsUnavailable("no replica of Redis has what was published; it does not count until one has")
         return answer
 
-    async def _owed_by_now(self, key: str) -> int:
+    async def _owed_by_now(self, shard: Shard, key: str) -> int:
         """What a master that had no replica owes: one that comes back is asked for within a second."""
         if not self._replicas or asyncio.get_running_loop().time() < self._asked_at + ASK_AGAIN_SECONDS:
             return 0
-        return self._owed((await self.refresh()).shard_of(key))
+        return await self._owed_now(shard, key)
+
+    async def _owed_now(self, shard: Shard, key: str) -> int:
+        """The master itself knows its replicas first."""
+        return self._owed((await self.refresh(shard.master)).shard_of(key))
 
     def _owed(self, shard: Shard) -> int:
         return self._replicas if shard.replicas is None else min(self._replicas, shard.replicas)

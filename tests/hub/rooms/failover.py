@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ from typing import Any
 import msgspec
 import websockets
 
+from bedside.services.process import Service
 from hub.auth.tokens import mint, new_secret
 from hub.components import open_components
 from hub.limits import Limits
@@ -104,3 +107,21 @@ async def seen(client: Any, count: int) -> list[int]:
         assert told["type"] == "vitals_update", told
         pressures.append(told["data"]["blood_pressure"]["systolic"])
     return pressures
+
+
+@contextlib.asynccontextmanager
+async def hanging(service: Service) -> AsyncIterator[None]:
+    """It stands still, for certain; nobody is told."""
+    assert service.process is not None
+    pid = service.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await eventually(lambda: _state_of(pid) == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _state_of(pid: int) -> str:
+    """The third field of /proc/PID/stat (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,8 +1,6 @@
 """Rooms on a master that Sentinels watch: the hub follows them to the next one, and believes no minority."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from hub.errors import RoomsUnavailable
 from hub.rooms import servers
 from hub.rooms.rooms import Rooms
 from hub.settings import RedisSettings
-from tests.hub.rooms.failover import measured, seen, watched_hub
+from tests.hub.rooms.failover import hanging, measured, seen, watched_hub
 from tests.hub.rooms.publications import HOSPITAL, fence, publication
 from tests.support.net import free_port
 
@@ -53,14 +51,10 @@ async def test_a_publication_that_no_replica_has_does_not_count(
     monkeypatch.setattr(servers, "REPLICA_SECONDS", 0.2)  # less than the Sentinels need to give the replica up
     rooms = Rooms.connect(settings)
     await rooms.publish(fence(), [publication(1)], new_epoch="e1")
-    replica = next(server for server in sentinels.servers if server is not sentinels.master()).process
-    assert replica is not None
-    os.kill(replica.pid, signal.SIGSTOP)
-    try:
+    replica = next(server for server in sentinels.servers if server is not sentinels.master())
+    async with hanging(replica):
         with pytest.raises(RoomsUnavailable, match="no replica"):
             await rooms.publish(fence(), [publication(2)], new_epoch="e1")
-    finally:
-        os.kill(replica.pid, signal.SIGCONT)
     await rooms.publish(fence(), [publication(2)], new_epoch="e1")
     await rooms.client.flushdb()
     await rooms.close()
