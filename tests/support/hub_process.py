@@ -8,6 +8,7 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ class HubProcess:
     async def publish(
         self, room: str, *, count: int, event: EventName = EventName.PATIENT_VITALS_UPDATE, **data: object
     ) -> None:
-        """Publish so many messages, one after the other; `number` in their data says which."""
+        """Publish so many messages, one after the other; `number` in their data says which, `at` when, on this machine's monotonic clock."""
         await self._ask({"room": room, "count": count, "event": event, "data": {"patient_id": PATIENT} | data})
 
     async def drain(self) -> None:
@@ -115,7 +116,7 @@ async def _obey(hub: Any, order: dict[str, Any]) -> dict[str, object]:
     if "drain" in order:
         await hub.live.clients.drain(Random(1))
     for number in range(order.get("count", 0)):
-        data = order["data"] | {"number": number}
+        data = order["data"] | {"number": number, "at": time.monotonic()}
         await hub.owner.publish(HOSPITAL, [order["room"]], data, event=EventName(order["event"]))
     outbound = hub.live.clients.outbound
     return {"clients": len(hub.live.clients), "frames": outbound.frames, "coalesced": outbound.coalesced}
