@@ -1,6 +1,6 @@
 """What a gateway says of a device or of itself, in a transaction: links, status, faults; a gateway that is gone takes its devices along.
 
-Status is kept with the device; what clients see of it is `shown_status`.
+Links and faults are announced at once; status is kept with the device, and announced when it is due (`device_status`).
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,15 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import select, update
 
+from hub.ingest.device_status import change_status, change_statuses_of, here
 from hub.ingest.newest import Place
 from hub.ingest.transaction import Transaction
-from hub.record.places import DevicePlace, shown_status
+from hub.record.places import DevicePlace
 from hub.record.publications import device_key
 from hub.record.schema import devices, gateways
 from vitals.envelope import Batch, DeviceEvent, DeviceEventKind, GatewayState, OutboxStarted, RejectionReason
-from vitals.events import DeviceAlert, DeviceLink, DeviceStatus, EventName, Severity
-from vitals.identifiers import DeviceKey, GatewayId
+from vitals.events import DeviceAlert, DeviceLink, EventName, Severity
+from vitals.identifiers import GatewayId
 from vitals.parameters import LATE_SPOT_SECONDS
 
 Row = Mapping[Any, Any]
@@ -42,7 +43,7 @@ async def take_device_event(
     if event.kind is DeviceEventKind.FAULT:
         _announce_fault(transaction, place, event, late=batch.sent - event.at > _LATE)
         return None
-    row = (await transaction.connection.execute(select(devices).where(*_here(event.device)))).mappings().one()
+    row = (await transaction.connection.execute(select(devices).where(*here(event.device)))).mappings().one()
     newest = transaction.memory.newest.takes(
         event.device,
         event.at,
@@ -68,7 +69,7 @@ async def take_start(transaction: Transaction, batch: Batch, start: OutboxStarte
             continue
         place = _place(transaction, row)
         _announce_link(transaction, place, EventName.DEVICE_DISCONNECTED, batch.gateway, "agent_restarted")
-        await _change(transaction, place, row, start.at, status="offline")
+        await change_status(transaction, place.device, start.at, status="offline")
 
 
 async def take_state(transaction: Transaction, gateway_id: GatewayId, state: GatewayState) -> None:
@@ -82,25 +83,18 @@ async def take_state(transaction: Transaction, gateway_id: GatewayId, state: Gat
     )
     if state.online is known["online"]:
         return
-    for row in await _rows_of(transaction, gateway_id):
-        _announce_status(transaction, _place(transaction, row), row, shown_status(row["status"], online=state.online))
+    await change_statuses_of(transaction, gateway_id)
 
 
 async def _keep_status(transaction: Transaction, place: DevicePlace, row: Row, event: DeviceEvent) -> None:
-    """Keep what the device says of itself, and announce it where it has changed."""
+    """Keep what the device says of itself, to be announced where it has changed."""
     changed: dict[str, Any] = {"status": event.status or _implied(event, row["status"])}
     if event.battery_percent is not None:
         changed["battery_percent"] = event.battery_percent
     if event.kind is DeviceEventKind.STATUS:
         changed["faults"] = msgspec.json.encode(event.faults).decode()
     if any(row[name] != value for name, value in changed.items()):
-        await _change(transaction, place, row, event.at, **changed)
-
-
-async def _change(transaction: Transaction, place: DevicePlace, row: Row, at: datetime, **changed: object) -> None:
-    await transaction.connection.execute(update(devices).where(*_here(place.device)).values(status_since=at, **changed))
-    now = dict(row) | changed
-    _announce_status(transaction, place, now, now["status"])
+        await change_status(transaction, place.device, event.at, **changed)
 
 
 def _implied(event: DeviceEvent, status: str) -> str:
@@ -112,18 +106,6 @@ def _implied(event: DeviceEvent, status: str) -> str:
             return "offline"
         case _:
             return status
-
-
-def _announce_status(transaction: Transaction, place: DevicePlace, row: Row, status: str) -> None:
-    data = DeviceStatus(
-        device_type=place.device.device_type,
-        device_id=place.device.device_id,
-        status=status,
-        faults=msgspec.json.decode(row["faults"], type=list[str]),
-        gateway_id=place.gateway_id,
-        battery=msgspec.UNSET if row["battery_percent"] is None else row["battery_percent"],
-    )
-    transaction.announce(EventName.DEVICE_STATUS_CHANGE, data, place.scope)
 
 
 def _announce_link(
@@ -179,7 +161,3 @@ def _place(transaction: Transaction, row: Row) -> DevicePlace:
 def _held(transaction: Transaction, place: DevicePlace, at: datetime) -> DevicePlace:
     """With the patient who held the device at that time."""
     return msgspec.structs.replace(place, patient=transaction.memory.placement.patient_at(place.device, at))
-
-
-def _here(device: DeviceKey) -> tuple[Any, ...]:
-    return devices.c.device_type == device.device_type.value, devices.c.device_id == device.device_id

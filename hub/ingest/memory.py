@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,14 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.alerts.judging import Episode, Judge
 from hub.alerts.rules import Rule
 from hub.ingest.newest import Newest
+from hub.record.publications import device_key
 from hub.record.registry import Placement, load_placement
-from hub.record.schema import episodes, gateways, wards
-from vitals.identifiers import GatewayId, HospitalId, WardId
+from hub.record.schema import devices, episodes, gateways, wards
+from vitals.identifiers import DeviceKey, GatewayId, HospitalId, WardId
 
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """One hospital's registry, alert state and newest measurements, as of the owner's last transaction."""
+    """One hospital's registry, alert state, newest measurements and due announcements, as of the owner's last transaction."""
 
     hospital_id: HospitalId
     placement: Placement
@@ -24,6 +26,7 @@ class Memory:
     gateways: frozenset[GatewayId]
     ward_ids: tuple[WardId, ...]
     newest: Newest
+    status_due: dict[DeviceKey, datetime]
 
 
 async def load_memory(
@@ -49,4 +52,12 @@ async def load_memory(
         gateways=frozenset(known.scalars()),
         ward_ids=tuple(ward_ids.scalars()),
         newest=newest,
+        status_due=await _load_status_due(connection, hospital_id),
     )
+
+
+async def _load_status_due(connection: AsyncConnection, hospital_id: HospitalId) -> dict[DeviceKey, datetime]:
+    """The devices whose status is to be announced, and when."""
+    waiting = devices.c.hospital_id == hospital_id, devices.c.status_due.is_not(None)
+    found = await connection.execute(select(devices).where(*waiting))
+    return {device_key(row): row["status_due"] for row in found.mappings()}

@@ -21,6 +21,7 @@ from hub.errors import Conflict, Fenced, HubError, Invalid, NotFound, RecordUnav
 from hub.ingest.broker import Broker, Delivery
 from hub.ingest.counters import Counters
 from hub.ingest.device_events import take_state
+from hub.ingest.device_status import announce_due
 from hub.ingest.entries import take_batch
 from hub.ingest.memory import Memory, load_memory
 from hub.ingest.newest import Newest
@@ -178,10 +179,18 @@ class Owner:
             if self._arrived or more:
                 continue
             try:
-                async with asyncio.timeout(IDLE_SECONDS):
+                async with asyncio.timeout(self._idle_seconds()):
                     await self._work.wait()
             except TimeoutError:
                 continue  # delivery rule 13: an empty transaction renews the lease, or finds out that it is lost
+
+    def _idle_seconds(self) -> float:
+        """Until something is due, as of the last transaction, but not for long."""
+        assert self._memory is not None  # noqa: S101 - see `_commit`
+        soonest = min(self._memory.status_due.values(), default=None)
+        if soonest is None or self.alive_at is None:
+            return IDLE_SECONDS
+        return min(IDLE_SECONDS, max(0.0, (soonest - self.alive_at).total_seconds()))
 
     async def _commit(self, arrivals: list[Arrival]) -> bool:
         """One transaction and what follows from it; whether the inbox may hold more."""
@@ -197,6 +206,7 @@ class Owner:
                 batch = arrival.batch
                 answered[batch.gateway, batch.epoch] += await take_batch(transaction, batch, self._counters)
             decided = await self._drain_inbox(transaction)
+            await announce_due(transaction)
             await transaction.write()
             tenure.published_through = self._publisher.through
         self.alive_at = transaction.now

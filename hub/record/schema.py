@@ -143,6 +143,7 @@ devices = Table(
     Column("battery_percent", Integer),
     Column("faults", Text, nullable=False, server_default="[]"),
     Column("status_since", Instant),
+    Column("status_due", Instant),
 )
 
 assignments = Table(

@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from hub.ingest import device_status
 from hub.record.schema import devices, gateways
 from hub.rooms.messages import Message, RoomAddress
 from hub.rooms.rooms import Rooms
-from tests.hub.ingest.support import HOSPITAL, OXIMETER, Gateway, filled, gateway, ingesting, now, rows
+from tests.hub.ingest.support import HOSPITAL, OXIMETER, Gateway, filled, gateway, ingesting, now, room, rows
 from tests.support.waiting import eventually
 from vitals.envelope import DeviceEvent, DeviceEventEntry, DeviceEventKind, GatewayState, OutboxStarted, encode
 from vitals.topics import Channel
@@ -15,6 +17,12 @@ from vitals.topics import Channel
 FIRST = 2**40
 """A session above any that another test has left on the broker, which retains states."""
 STATUS_ROOM = f"device:{OXIMETER}:status"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status is announced soon, so that no test waits for it."""
+    monkeypatch.setattr(device_status, "STATUS_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -55,15 +63,25 @@ async def seen(rooms: Rooms, size: int) -> list[tuple[str, str | None]]:
     return [(name, data.get("status", data.get("reason"))) for name, data in messages]
 
 
+async def told(rooms: Rooms, status: str) -> None:
+    """Wait until the status that was announced last is this one."""
+
+    async def is_it() -> bool:
+        messages = [data["status"] for name, data in await room(rooms, STATUS_ROOM) if name == "device.status.change"]
+        return messages[-1:] == [status]
+
+    await eventually(is_it, seconds=30)
+
+
 async def test_a_gateway_that_is_gone_takes_its_devices_along_and_brings_them_back(road):
     record, rooms, one = road
     await state(one, FIRST + 5, online=True)
     await say(one, event(1, DeviceEventKind.CONNECTED, status="online"))
-    before = len(await filled(rooms, STATUS_ROOM, 3))
+    await told(rooms, "online")
     await state(one, FIRST + 5, online=False)
-    assert (await seen(rooms, before + 1))[-1] == ("device.status.change", "gateway_offline")
+    await told(rooms, "gateway_offline")
     await state(one, FIRST + 6, online=True)
-    assert (await seen(rooms, before + 2))[-1] == ("device.status.change", "online")
+    await told(rooms, "online")
     (row,) = [row for row in await rows(record, devices) if row["device_id"] == OXIMETER.device_id]
     assert row["status"] == "online"
 
@@ -87,8 +105,10 @@ async def test_a_late_will_does_not_end_a_newer_session(road):
 async def test_an_agent_that_starts_again_has_no_device_connected(road):
     _, rooms, one = road
     await say(one, event(2, DeviceEventKind.CONNECTED, status="online"))
+    await told(rooms, "online")
     one.epoch = "another"
     await say(one, OutboxStarted(sequence=1, previous_epoch=None, previous_top=0, at=now()))
+    await told(rooms, "offline")
     assert (await seen(rooms, 4))[-2:] == [
         ("device.disconnected", "agent_restarted"),
         ("device.status.change", "offline"),
@@ -100,6 +120,7 @@ async def test_the_backlog_of_an_agent_that_was_killed_changes_nothing_and_is_ma
     old, one.epoch = one.epoch, "another"
     await say(one, OutboxStarted(sequence=1, previous_epoch=old, previous_top=9, at=now()))
     await say(one, event(2, DeviceEventKind.CONNECTED, status="online"))
+    await told(rooms, "online")
     await say(one, event(8, DeviceEventKind.DISCONNECTED, now() - timedelta(seconds=60), status="offline"), epoch=old)
     messages = await read(rooms, 3)
     assert [(message.event, message.members.endswith(b'"late":true')) for message in messages] == [
@@ -116,6 +137,27 @@ async def test_a_fault_that_waited_out_an_outage_is_late(road):
     await say(one, event(1, DeviceEventKind.FAULT, now() - timedelta(minutes=6), reason="garbage"))
     (message,) = await read(rooms, 1)
     assert (message.event, b'"late":true' in message.members) == ("device.alert", True)
+
+
+async def test_a_status_that_flaps_is_announced_once_as_it_is_in_the_end_also_by_another_owner(
+    tmp_path, redis_server, mosquitto_server, monkeypatch: pytest.MonkeyPatch
+):
+    """What is due stands in the record: the owner that saw it flap is gone before its second is over."""
+    monkeypatch.setattr(device_status, "STATUS_SECONDS", 3600)
+    services = f"sqlite+aiosqlite:///{tmp_path / 'record.sqlite3'}", redis_server.url, mosquitto_server.port, tmp_path
+    online, offline = (DeviceEventKind.CONNECTED, "online"), (DeviceEventKind.DISCONNECTED, "offline")
+    async with ingesting(*services) as (record, rooms, _), gateway(mosquitto_server.port) as one:
+        for sequence, (kind, status) in enumerate([online, offline, online, offline], 1):
+            await say(one, event(sequence, kind, status=status))
+        (due,) = [row["status_due"] for row in await rows(record, devices) if row["device_id"] == OXIMETER.device_id]
+        assert due - now() < timedelta(seconds=3600), "a later change does not put it off"
+        assert [name for name, _ in await seen(rooms, 4)] == ["device.connected", "device.disconnected"] * 2
+        async with record.engine.writing() as connection:
+            await connection.execute(update(devices).values(status_due=now()))
+    async with ingesting(*services, name="hub-2") as (record, rooms, _):
+        await told(rooms, "offline")
+        assert [status for name, status in await seen(rooms, 5) if name == "device.status.change"] == ["offline"]
+        assert {row["status_due"] for row in await rows(record, devices)} == {None}
 
 
 async def test_a_state_that_can_not_be_is_counted(tmp_path, redis_server, mosquitto_server):
