@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from redis.connection import parse_url
 
@@ -12,6 +13,8 @@ from bedside.configuration import Loaded, load
 from bedside.exits import CommandFailed, Exit
 from bedside.up.layout import Layout
 from hub.alerts.rules import load_rules
+from hub.auth.assembly import said_nothing
+from hub.auth.keys import key_set
 from hub.auth.tokens import load_secret
 from hub.errors import ConfigurationError
 from hub.record.engine import Engine
@@ -41,7 +44,9 @@ def faults(settings: HubSettings) -> tuple[str, ...]:
         _redis,
         _payload_keys,
         _mqtt,
-        _secret,
+        _auth,
+        _jwks,
+        _claims,
         _limits,
         _rules,
         _registry,
@@ -122,14 +127,56 @@ def _mqtt(settings: HubSettings) -> Iterator[str]:
             yield from _unreadable(f"mqtt.{key}", path)
 
 
-def _secret(settings: HubSettings) -> Iterator[str]:
-    path = settings.auth.secret_file
-    try:
-        load_secret(path)
-    except ConfigurationError as error:
-        yield str(error)
-    if settings.production and is_development_secret(path):
+def _auth(settings: HubSettings) -> Iterator[str]:
+    auth = settings.auth
+    path = auth.secret_file
+    if not settings.shared_secret and not auth.jwks.is_said:
+        yield said_nothing(settings)
+    if path is not None and settings.shared_secret:
+        try:
+            load_secret(path)
+        except ConfigurationError as error:
+            yield str(error)
+    if path is not None and settings.production and is_development_secret(path):
         yield f"auth.secret_file: {path} was made by `bedside up` for development; make another: bedside secrets DIR"
+
+
+def _jwks(settings: HubSettings) -> Iterator[str]:
+    jwks = settings.auth.jwks
+    if jwks.url is not None and jwks.file is not None:
+        yield "auth.jwks.file: name a file or a url, not both"
+    if jwks.url is not None and not _may_be_asked(jwks.url, production=settings.production):
+        yield "auth.jwks.url: write https://…; http:// is for development, and for this machine itself"
+    if jwks.ca_file is not None:
+        yield from _unreadable("auth.jwks.ca_file", jwks.ca_file)
+    if jwks.keep_seconds < jwks.refresh_seconds:
+        yield "auth.jwks.keep_seconds: must be at least refresh_seconds, or keys are too old before they are read again"
+    if jwks.file is not None:
+        try:
+            refused = key_set(jwks.file.read_bytes()).refused
+        except OSError as error:
+            yield f"auth.jwks.file: can't read {jwks.file}: {error.strerror}"
+        except ConfigurationError as error:
+            yield f"auth.jwks.file: {jwks.file}: {error}"
+        else:
+            yield from (f"auth.jwks.file: {jwks.file}: {refusal}" for refusal in refused)
+
+
+def _claims(settings: HubSettings) -> Iterator[str]:
+    for name, path in settings.auth.claims.mapping().items():
+        if not path or path.startswith(".") or path.endswith("."):
+            yield f"auth.claims.{name}: write the claim's path, with dots between its levels, as realm_access.roles"
+    if not settings.auth.token_types:
+        yield "auth.token_types: name one at least; JWT is usual"
+
+
+def _may_be_asked(url: str, *, production: bool) -> bool:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return False
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and (not production or parts.hostname in ("localhost", "127.0.0.1", "::1"))
+    )
 
 
 def _limits(settings: HubSettings) -> Iterator[str]:

@@ -55,6 +55,7 @@ async def open_components(settings: HubSettings, rooms: Rooms) -> AsyncIterator[
                     inbox=record.inbox,
                     device_data=record,
                     latest=Latest(record.engine),
+                    access=record.access,
                     checks={"record": record.ping, "redis": rooms.ping},
                     ingest_alive=lambda: ingest is None or _alive(ingest),
                     judged_at=lambda: ingest.alive_at if ingest else None,

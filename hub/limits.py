@@ -27,6 +27,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     heard of for `node_lease_seconds` counts as gone. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
     or a handshake's address and headers may take to arrive. Clients of a node that stops are asked to leave within `drain_seconds`.
     Redis: at most `redis_connections` to each server, for which callers wait their turn, `redis_wait_seconds` at most.
+    Tokens: `token_life_seconds` from `iat` to `exp`, after which a revocation is forgotten; a ticket is good for `ticket_seconds`; a client is
+    told `expiring_seconds` before its token ends. What is open to clients: the record's changes are looked for every `access_seconds`, and all
+    open rooms are gone over every `recheck_seconds`. `break_glass_seconds` is how long break-glass opens a patient.
     """
 
     message_bytes: Count = 64 * 1024
@@ -61,3 +64,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drain_seconds: Seconds = 3
     redis_connections: Count = 32
     redis_wait_seconds: Seconds = 2
+    token_life_seconds: Count = 400 * 86400
+    ticket_seconds: Seconds = 30
+    expiring_seconds: Seconds = 60
+    access_seconds: Seconds = 0.5
+    recheck_seconds: Seconds = 30
+    break_glass_seconds: Seconds = 4 * 3600

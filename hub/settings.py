@@ -9,8 +9,14 @@ from typing import Annotated
 
 import msgspec
 
+from hub.auth.settings import ClaimPaths, JwksSettings
+from hub.auth.tokens import Role as UserRole
 from hub.limits import Limits
 
+Origin = Annotated[
+    str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?\Z|^https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?\Z")
+]
+"""As browsers write it: no path, no slash at its end."""
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -68,15 +74,27 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which tokens are believed. `secret_file` holds the HS256 key, at least 32 bytes.
+    """Which tokens are believed. `secret_file` holds the HS256 key, at least 32 bytes; `jwks` says where an identity provider's keys are.
 
-    `query_tokens` lets `?token=` in; None means: yes, save in production.
+    `query_tokens` lets `?token=` in, and `shared_secret` tokens that are signed with `secret_file`; None means: yes, save in production.
+    `token_types` are the `typ` that a token may have; with `lone_audience` `aud` is the audience alone, and no list. `claims` says where the
+    provider's tokens have what ours have, `roles` which of its names of roles mean which of ours. `public_origin` is the hub's own origin as
+    browsers see it, where a proxy stands before it; `origins` are others whose pages are let in.
     """
 
-    secret_file: Path
+    secret_file: Path | None = None
+    jwks: JwksSettings = JwksSettings()
     issuer: str = "bedside"
     audience: str = "bedside"
     query_tokens: bool | None = None
+    shared_secret: bool | None = None
+    token_types: tuple[str, ...] = ("JWT",)
+    lone_audience: bool = True
+    leeway_seconds: Annotated[float, msgspec.Meta(ge=0, le=60)] = 5
+    claims: ClaimPaths = ClaimPaths()
+    roles: dict[str, UserRole] = {}
+    public_origin: Origin | None = None
+    origins: tuple[Origin, ...] = ()
 
 
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,3 +140,9 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if redis.url or redis.sentinels or redis.cluster:
             return redis
         return msgspec.structs.replace(redis, url=self.redis_url)
+
+    @property
+    def shared_secret(self) -> bool:
+        """Whether tokens that are signed with `auth.secret_file` are believed here."""
+        allowed = not self.production if self.auth.shared_secret is None else self.auth.shared_secret
+        return allowed and self.auth.secret_file is not None

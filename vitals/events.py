@@ -42,6 +42,7 @@ class EventName(StrEnum):
     SYSTEM_ALERT = "system.alert"
     SYSTEM_MAINTENANCE = "system.maintenance"
     SYSTEM_UPDATE = "system.update"
+    ADMIN_UPDATE = "admin.update"
 
 
 @unique
@@ -230,6 +231,15 @@ class SystemNotice(EventData, kw_only=True):
     version: Text | UnsetType = UNSET
 
 
+class AdminUpdate(EventData, kw_only=True):
+    """`what` of the hub's own affairs changed, which one, how, and by whom."""
+
+    what: Text
+    id: Text
+    change: Text
+    by: Text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFacts:
     """`rooms` are the kinds of room that the event goes to, each where the event's `Scope` has what its name needs."""
@@ -273,6 +283,7 @@ EVENTS: Final[Mapping[EventName, EventFacts]] = MappingProxyType(
         EventName.SYSTEM_ALERT: EventFacts(data=SystemNotice, rooms=_SYSTEM_ROOMS),
         EventName.SYSTEM_MAINTENANCE: EventFacts(data=SystemNotice, rooms=_SYSTEM_ROOMS),
         EventName.SYSTEM_UPDATE: EventFacts(data=SystemNotice, rooms=_SYSTEM_ROOMS),
+        EventName.ADMIN_UPDATE: EventFacts(data=AdminUpdate, rooms=(RoomKind.ADMIN_UPDATES,)),
     }
 )
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
-from bedside.doctor.findings import Finding, failed, ok
+from bedside.doctor.findings import Finding, failed, not_applicable, ok
 from bedside.doctor.running import ASK_SECONDS
 from bedside.doctor.subject import Subject
 from bedside.exits import Exit
@@ -16,7 +17,7 @@ from bedside.hub_client import HubUnreachable, get
 from hub.auth.tokens import Role, load_secret, mint
 from hub.settings import HubSettings
 
-TOKEN_LIFE: Final = timedelta(seconds=60)
+TOKEN_LIFE: Final = timedelta(minutes=5)
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what a hub may listen on
 _UPSTREAM: Final = {
     "redis_lost": ("it does not follow its rooms in Redis", "see the check of Redis, and the hub's log"),
@@ -55,8 +56,10 @@ def _lacking(content: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 def live(settings: HubSettings, subject: Subject) -> Finding:
     """A WebSocket with a token of the secret, which sees no rooms; one ping, whose answer says what the hub has lost."""
+    if settings.auth.secret_file is None or not settings.shared_secret:
+        return not_applicable("tokens are signed by an identity provider, which isn't asked for one")
     url = f"{address(settings).replace('http', 'ws', 1)}/realtime/ws"
-    headers = {"Authorization": f"Bearer {_token(settings)}"}
+    headers = {"Authorization": f"Bearer {_token(settings, settings.auth.secret_file)}"}
     try:
         with connect(
             url, additional_headers=headers, compression=None, proxy=None, open_timeout=ASK_SECONDS, close_timeout=1
@@ -70,9 +73,9 @@ def live(settings: HubSettings, subject: Subject) -> Finding:
         return failed(f"{url}: {reason}", subject.see("hub", "bedside-hub"), Exit.UNREACHABLE)
 
 
-def _token(settings: HubSettings) -> str:
+def _token(settings: HubSettings, secret_file: Path) -> str:
     return mint(
-        load_secret(settings.auth.secret_file),
+        load_secret(secret_file),
         subject="bedside-doctor",
         role=Role.TECHNICIAN,
         ttl=TOKEN_LIFE,

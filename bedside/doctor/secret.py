@@ -18,6 +18,8 @@ _WORDS: Final = (b"secret", b"password", b"change", b"example", b"development", 
 
 def look(settings: HubSettings) -> Finding:
     path = settings.auth.secret_file
+    if path is None or not settings.shared_secret:
+        return not_applicable("tokens are signed by an identity provider")
     try:
         secret = load_secret(path)
     except ConfigurationError:

@@ -17,12 +17,20 @@ from vitals.rooms import RoomKind
 
 @unique
 class Verb(StrEnum):
-    """`watch` a room and read its history; `publish` test events to it; `record` device data; `operate`: admit, discharge, announce."""
+    """`watch` a room and read its history; see who else does (`presence`); `publish` test events to it; `record` device data;
+    `operate`: admit, discharge, announce; `acknowledge` and `pause` alerts; `break_glass`: open a patient outside the token's scope;
+    `administer` users, tokens, rules.
+    """
 
     WATCH = "watch"
+    PRESENCE = "presence"
     PUBLISH = "publish"
     RECORD = "record"
     OPERATE = "operate"
+    ACKNOWLEDGE = "acknowledge"
+    PAUSE = "pause"
+    BREAK_GLASS = "break_glass"
+    ADMINISTER = "administer"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +50,33 @@ _SYSTEM = frozenset({RoomKind.SYSTEM_ALERTS})
 _ALL = frozenset(RoomKind)
 _CLINICAL = _PATIENT | _WARD | _HOSPITAL | _DEVICE | _SYSTEM
 
+_ALERTING = frozenset({RoomKind.PATIENT_ALERTS, RoomKind.WARD_ALERTS, RoomKind.HOSPITAL_ALERTS})
+_TECHNICAL = _DEVICE | _SYSTEM | {RoomKind.HOSPITAL_DEVICES}
+
 RIGHTS: Final[Mapping[Role, Mapping[Verb, frozenset[RoomKind]]]] = MappingProxyType(
     {
-        Role.VIEWER: {Verb.WATCH: _CLINICAL},
-        Role.CLINICIAN: {Verb.WATCH: _CLINICAL, Verb.RECORD: _DEVICE, Verb.OPERATE: _PATIENT},
-        Role.TECHNICIAN: {Verb.WATCH: _DEVICE | _SYSTEM | {RoomKind.HOSPITAL_DEVICES}},
-        Role.TESTER: {Verb.WATCH: _CLINICAL, Verb.PUBLISH: _CLINICAL},
-        Role.ADMIN: {Verb.WATCH: _ALL, Verb.PUBLISH: _CLINICAL, Verb.RECORD: _DEVICE, Verb.OPERATE: _CLINICAL},
+        Role.VIEWER: {Verb.WATCH: _CLINICAL, Verb.PRESENCE: _CLINICAL},
+        Role.CLINICIAN: {
+            Verb.WATCH: _CLINICAL,
+            Verb.PRESENCE: _CLINICAL,
+            Verb.RECORD: _DEVICE,
+            Verb.OPERATE: _PATIENT,
+            Verb.ACKNOWLEDGE: _ALERTING,
+            Verb.PAUSE: _ALERTING,
+            Verb.BREAK_GLASS: _PATIENT,
+        },
+        Role.TECHNICIAN: {Verb.WATCH: _TECHNICAL, Verb.PRESENCE: _TECHNICAL},
+        Role.TESTER: {Verb.WATCH: _CLINICAL, Verb.PRESENCE: _CLINICAL, Verb.PUBLISH: _CLINICAL},
+        Role.ADMIN: {
+            Verb.WATCH: _ALL,
+            Verb.PRESENCE: _ALL,
+            Verb.PUBLISH: _ALL,
+            Verb.RECORD: _DEVICE,
+            Verb.OPERATE: _CLINICAL,
+            Verb.ACKNOWLEDGE: _ALERTING,
+            Verb.PAUSE: _ALERTING,
+            Verb.ADMINISTER: _ALL,
+        },
     }
 )
 
@@ -73,7 +101,14 @@ def covers_hospital(claims: Claims, hospital_id: HospitalId) -> bool:
     return hospital_id in claims.hospitals or ALL in claims.hospitals
 
 
+def hospitals_named(claims: Claims) -> frozenset[HospitalId]:
+    """The hospitals that the token has something to do with: named whole, or by a ward."""
+    return claims.hospitals | {ward.partition(":")[0] for ward in claims.wards}
+
+
 def _in_scope(claims: Claims, role: Role, verb: Verb, place: Place) -> bool:
+    if verb is Verb.BREAK_GLASS:  # what is out of scope otherwise, but no further than the token's hospitals
+        return place.hospital_id in hospitals_named(claims)
     if place.kind in _SYSTEM | {RoomKind.ADMIN_UPDATES}:
         return verb is not Verb.OPERATE or ALL in claims.hospitals
     if covers_hospital(claims, place.hospital_id) and (
@@ -84,4 +119,6 @@ def _in_scope(claims: Claims, role: Role, verb: Verb, place: Place) -> bool:
         return False
     if place.ward_id and f"{place.hospital_id}:{place.ward_id}" in claims.wards:
         return True
-    return place.patient_id is not None and (place.patient_id in claims.patients or ALL in claims.patients)
+    if place.patient_id is None:
+        return False
+    return place.patient_id in claims.patients | claims.opened or ALL in claims.patients

@@ -9,8 +9,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 from sqlalchemy import insert, select, update
 
+from hub.auth.access import ChangeKind
 from hub.errors import Conflict, Invalid, NotFound
 from hub.ingest.transaction import Transaction
+from hub.record.access import note_change
 from hub.record.inbox import RequestKind
 from hub.record.places import PatientPlace
 from hub.record.registry import capacity, device_place, patient_place
@@ -221,6 +223,7 @@ _OPERATIONS: Final[Mapping[RequestKind, Callable[[Transaction, str, str], Awaita
 async def _moved(transaction: Transaction, event: EventName, place: PatientPlace, author: str) -> None:
     """Announce a movement, and what it did to the hospital's capacity."""
     transaction.registry_changed = True
+    await note_change(transaction.connection, ChangeKind.PATIENT, place.patient_id, at=transaction.now)
     data = PatientMovement(
         patient_id=place.patient_id, ward_id=place.ward_id or "", bed=place.bed_id or "", at=transaction.now, by=author
     )
@@ -232,11 +235,13 @@ async def _moved(transaction: Transaction, event: EventName, place: PatientPlace
 
 async def _end_links(transaction: Transaction, patient_id: PatientId) -> None:
     """A discharge ends the patient's hold on every device."""
-    await transaction.connection.execute(
-        update(assignments)
-        .where(assignments.c.patient_id == patient_id, assignments.c.ends.is_(None))
-        .values(ends=transaction.now)
+    held = assignments.c.patient_id == patient_id, assignments.c.ends.is_(None)
+    found = await transaction.connection.execute(
+        select(assignments.c.device_type, assignments.c.device_id).where(*held)
     )
+    devices = [f"{row.device_type}:{row.device_id}" for row in found]
+    await transaction.connection.execute(update(assignments).where(*held).values(ends=transaction.now))
+    await note_change(transaction.connection, ChangeKind.DEVICE, *devices, at=transaction.now)
 
 
 async def _patient(transaction: Transaction, patient_id: PatientId) -> PatientPlace:

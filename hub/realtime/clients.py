@@ -14,6 +14,7 @@ from hub.auth.tokens import Claims
 from hub.limits import Limits
 from hub.realtime.attendance import Attendance
 from hub.realtime.frames import Frame
+from hub.realtime.lifetimes import Lifetimes
 from hub.realtime.outbound import Outbound
 from hub.rooms.messages import RoomAddress
 from hub.rooms.presence import Activity
@@ -79,6 +80,22 @@ class Client(ABC):
     def end(self, code: Close, reason: str) -> None:
         """Close."""
 
+    @abstractmethod
+    def tell(self, kind: str, **fields: object) -> None:
+        """Send a message of the server's own: `expiring`, a `subscription` that is revoked."""
+
+    @property
+    @abstractmethod
+    def subscribes(self) -> bool:
+        """Whether it can ask for other rooms than it has."""
+
+    def lose(self, room: str) -> None:
+        """The room is none of its own any more; nothing of it that waits is sent."""
+        self.rooms.pop(room, None)
+
+    def expire(self) -> None:
+        self.end(Close.TOKEN_EXPIRED, "the token has expired")
+
     def rely_on(self, task: "asyncio.Task[None]") -> None:
         """End the connection where `task` fails: nobody must wait for what will not come."""
         task.add_done_callback(self._ended)
@@ -96,6 +113,7 @@ class Clients:
         self._limits = limits
         self._now = now
         self._clients: dict[Client, None] = {}
+        self._lifetimes = Lifetimes(limits, now)
         self.attendance = Attendance()
         self.ended: Counter[str] = Counter()
         self._draining = False
@@ -109,9 +127,20 @@ class Clients:
         if self._draining or self.attendance.connections(client.user) >= self._limits.user_connections:
             return False
         self._clients[client] = None
+        self._lifetimes.enter(client)
         self.attendance.enter(client)
         self.attendance.look(client)
         return True
+
+    def everyone(self) -> tuple[Client, ...]:
+        """Those who are connected now."""
+        return tuple(self._clients)
+
+    def renew(self, client: Client) -> None:
+        """A client has another token: its end is another."""
+        if client in self._clients:
+            self._lifetimes.leave(client)
+            self._lifetimes.enter(client)
 
     @property
     def draining(self) -> bool:
@@ -133,6 +162,7 @@ class Clients:
         """Count a client out, once. `code` is why this node ends it; None: it left, or was lost."""
         if client in self._clients:
             del self._clients[client]
+            self._lifetimes.leave(client)
             self.attendance.leave(client)
             self.ended["client" if code is None else str(code.value)] += 1
 
@@ -144,8 +174,8 @@ class Clients:
             await asyncio.sleep(interval)
             now, expired = loop.time(), self._now().timestamp()
             for place, client in enumerate(tuple(self._clients), 1):
-                if client.claims.exp <= expired:
-                    client.end(Close.TOKEN_EXPIRED, "the token has expired")
+                if client.claims.exp <= expired:  # should the clock of the day have been set forward
+                    client.expire()
                 else:
                     client.tick(now)
                     self.attendance.glance(client)  # whatever else has opened or closed a room

@@ -10,14 +10,16 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
-from hub.auth.credentials import token_of
+from hub.auth.doorkeeper import Doorkeeper
 from hub.auth.gate import Gate
 from hub.auth.rights import Verb
-from hub.auth.tokens import Claims, TokenVerifier
-from hub.errors import NotFound, RoomsUnavailable
+from hub.auth.tokens import Claims
+from hub.errors import HubError, NotFound, RoomsUnavailable
 from hub.limits import Limits
 from hub.realtime.clients import Client, Clients
+from hub.realtime.doorway import IDENTITY
 from hub.realtime.frames import Frame
+from hub.realtime.oversight import Oversight
 from hub.realtime.shared import Shared
 from hub.rooms.feed import Feed
 from hub.rooms.messages import RoomAddress, rfc3339
@@ -40,28 +42,25 @@ class Upstream(StrEnum):
 class Live:
     """`ingest_alive` says whether readings are taken in, `judged_at` when ingest and timers last were alive."""
 
-    verifier: TokenVerifier
+    doorkeeper: Doorkeeper
     gate: Gate
     rooms: Rooms
     feed: Feed[Frame]
     clients: Clients
     shared: Shared
+    oversight: Oversight
     limits: Limits
-    query_tokens: bool
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     ingest_alive: Callable[[], bool]
     judged_at: Callable[[], datetime | None]
 
     def authenticate(self, connection: HTTPConnection) -> Claims:
-        """The claims of a request's or handshake's token. Raises Unauthenticated."""
-        token = token_of(
-            connection.headers,
-            connection.query_params,
-            subprotocols=connection.scope.get("subprotocols", ()),
-            query_tokens=self.query_tokens,
-        )
-        return self.verifier.verify(token, now=self.now())
+        """Who sent a request or handshake, as the doorway found it out. Raises Unauthenticated, Forbidden or Unavailable."""
+        found: Claims | HubError = connection.scope[IDENTITY]
+        if isinstance(found, HubError):
+            raise found
+        return found
 
     async def admit(self, claims: Claims, names: Sequence[str]) -> tuple[RoomAddress, ...]:
         """The addresses of rooms that the token may watch, all of them. Raises Forbidden or NotFound: never fewer rooms."""

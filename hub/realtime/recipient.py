@@ -69,6 +69,11 @@ class LiveClient(Client):
             self._coalescer.forget(room)
             self._settle()
 
+    def lose(self, room: str) -> None:
+        super().lose(room)
+        self.forget(room)
+        self._live.clients.attendance.look(self)
+
     def fell_behind(self) -> None:
         self._coalescing().behind = True
 

@@ -107,7 +107,14 @@ class ActivityReport(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
 
 
-ClientRequest: TypeAlias = Subscribe | Unsubscribe | History | Ping | Pong | PresenceQuestion | ActivityReport
+class Refresh(msgspec.Struct, frozen=True, kw_only=True):
+    """A new token of the same subject, before the present one ends."""
+
+    token: str
+    id: int | None = None
+
+
+ClientRequest: TypeAlias = Subscribe | Unsubscribe | History | Ping | Pong | PresenceQuestion | ActivityReport | Refresh
 
 TYPES: Final[Mapping[str, type[ClientRequest]]] = MappingProxyType(
     {
@@ -118,6 +125,7 @@ TYPES: Final[Mapping[str, type[ClientRequest]]] = MappingProxyType(
         "pong": Pong,
         "presence": PresenceQuestion,
         "activity": ActivityReport,
+        "refresh": Refresh,
     }
 )
 

@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from hub.auth.places import Registry
-from hub.auth.rights import Place, Verb, may
+from hub.auth.rights import Place, Verb, hospitals_named, may
 from hub.auth.tokens import ALL, Claims
 from hub.errors import HubError, Unavailable
 from hub.realtime.live import Live, endpoint_rooms
@@ -127,14 +127,13 @@ def exact_rooms(addresses: Sequence[RoomAddress]) -> frozenset[str]:
 async def global_rooms(registry: Registry, claims: Claims) -> tuple[RoomAddress, ...]:
     """The rooms of the global stream: of system, hospitals, wards, admitted patients and devices that the token may watch."""
     rooms = [(Room(kind=kind), Place(kind=kind, hospital_id=SYSTEM)) for kind in _SYSTEM_KINDS]
-    everywhere = ALL in claims.hospitals
-    named = {ward.partition(":")[0] for ward in claims.wards}
-    hospitals = await registry.hospital_ids() if everywhere else sorted(set(claims.hospitals) | named)
-    for hospital_id in hospitals:
+    named = [await registry.patient(patient_id) for patient_id in sorted((claims.patients | claims.opened) - {ALL})]
+    patients = [patient for patient in named if patient is not None]
+    concerned = hospitals_named(claims) | {patient.hospital_id for patient in patients}
+    for hospital_id in await registry.hospital_ids() if ALL in claims.hospitals else sorted(concerned):
         rooms += await _rooms_of_hospital(registry, hospital_id)
-    for patient_id in sorted(claims.patients - {ALL}):
-        if (patient := await registry.patient(patient_id)) is not None:
-            rooms += _rooms_of_patient(patient_id, patient.hospital_id, patient.ward_id)
+    for patient in patients:
+        rooms += _rooms_of_patient(patient.patient_id, patient.hospital_id, patient.ward_id)
     allowed = {
         str(room): RoomAddress(hospital_id=place.hospital_id, room=str(room))
         for room, place in rooms

@@ -68,6 +68,7 @@ class Stream(LiveClient):
         self._seen: OrderedDict[bytes, None] | None = OrderedDict() if self._repeatable else None
         self._early: list[bytes] | None = []
         self._held: list[Frame | Joined] | None = []
+        self._closing = b""
 
     # Outbound
 
@@ -130,12 +131,25 @@ class Stream(LiveClient):
         if not self.ended:
             log.debug("client %s is closed: %d %s", self.client_id, code, reason)
             self.ended = True
+            self._closing = chunk_of(sse_event("closing", {"code": code, "reason": reason}))
             self._finish()
             self.depart(code)
 
+    @property
+    def subscribes(self) -> bool:
+        return False
+
+    def tell(self, kind: str, **fields: object) -> None:
+        self._push(chunk_of(sse_event(kind, fields)))
+
+    def lose(self, room: str) -> None:
+        super().lose(room)
+        self._exact -= {room}
+        self._standing = self._standing.without(room)
+
     def _finish(self) -> None:
         if self._outlet is not None:
-            self._outlet.finish([LAST_CHUNK])
+            self._outlet.finish([self._closing, LAST_CHUNK])
             self._outlet.hang_up()
 
     def _push(self, chunk: bytes) -> None:

@@ -38,6 +38,10 @@ class Standing:
         """The standing with one room at another position."""
         return Standing({**self.positions, room: position})
 
+    def without(self, room: str) -> "Standing":
+        """The standing of those who are in a room no more."""
+        return Standing({name: position for name, position in self.positions.items() if name != room})
+
     def after(self, frame: Frame) -> "Standing":
         """The standing once `frame` has been seen; the same object for all who come from this one.
 

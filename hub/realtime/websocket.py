@@ -26,6 +26,7 @@ from hub.realtime.live import Live
 from hub.realtime.presence import shown
 from hub.realtime.recipient import LiveClient
 from hub.realtime.recovery import history_page, subscribed
+from hub.realtime.refreshing import refresh
 from hub.realtime.requests import (
     ActivityReport,
     BadRequest,
@@ -35,6 +36,7 @@ from hub.realtime.requests import (
     Ping,
     Pong,
     PresenceQuestion,
+    Refresh,
     RoomRequest,
     Subscribe,
     Unsubscribe,
@@ -87,6 +89,13 @@ class Socket(LiveClient):
 
     def live_bytes(self, frame: Frame) -> bytes:
         return frame.websocket
+
+    @property
+    def subscribes(self) -> bool:
+        return True
+
+    def tell(self, kind: str, **fields: object) -> None:
+        self.send({"type": kind, **fields})
 
     def send(self, message: Answer) -> None:
         self._wire.push(json_frame(message))
@@ -184,6 +193,8 @@ class Socket(LiveClient):
                 await self._history(request)
             case Ping():
                 self.send(_with_id({"type": "pong", **self._live.condition()}, request.id))
+            case Refresh():
+                await refresh(self._live, self, request)
             case Pong():
                 pass
             case PresenceQuestion():

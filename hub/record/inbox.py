@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Conflict, Invalid, NotFound, RecordUnavailable
 from hub.record.engine import Engine
@@ -106,23 +107,27 @@ class Inbox:
         finally:
             self._decided.pop(request.request_key, None)
 
+    async def add(self, connection: AsyncConnection, request: Request) -> None:
+        """Ask in a transaction of the caller's, who waits for no outcome; the owner finds it within its idle time."""
+        await connection.execute(
+            insert(inbox).values(
+                request_key=request.request_key,
+                hospital_id=request.hospital_id,
+                kind=request.kind.value,
+                payload=request.payload.decode(),
+                submitted=self._clock(),
+                deadline=request.deadline,
+                state=RequestState.PENDING.value,
+            )
+        )
+
     async def _write(self, request: Request) -> None:
         try:
             async with self._engine.writing() as connection:
                 known = await connection.scalar(select(inbox.c.state).where(inbox.c.request_key == request.request_key))
                 if known is not None:
                     return
-                await connection.execute(
-                    insert(inbox).values(
-                        request_key=request.request_key,
-                        hospital_id=request.hospital_id,
-                        kind=request.kind.value,
-                        payload=request.payload.decode(),
-                        submitted=self._clock(),
-                        deadline=request.deadline,
-                        state=RequestState.PENDING.value,
-                    )
-                )
+                await self.add(connection, request)
         except RecordUnavailable as error:
             if not isinstance(error.__cause__, IntegrityError):  # the same request at the same moment
                 raise

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from hub.record.access import AccessRecord
 from hub.record.engine import Engine
 from hub.record.inbox import Inbox
 from hub.record.migrate import migrate
@@ -22,6 +23,7 @@ class Record:
         self.clock = clock
         self.registry = Registry(engine)
         self.inbox = Inbox(engine, clock)
+        self.access = AccessRecord(engine, clock, self.inbox)
 
     @classmethod
     async def open(cls, database_url: str, *, clock: Callable[[], datetime]) -> "Record":

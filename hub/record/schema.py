@@ -271,3 +271,49 @@ inbox = Table(
     Column("answer", Text),
     Index("ix_inbox_hospital_id_state", "hospital_id", "state"),
 )
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("revocation_id", _BIG, primary_key=True, autoincrement=True),
+    Column("token_id", String(200)),
+    Column("subject", String(200)),
+    Column("issued_until", Instant),
+    Column("at", Instant, nullable=False),
+    Column("forget", Instant, nullable=False),  # by then every token that it concerns has ended
+)
+
+openings = Table(  # break-glass
+    "openings",
+    metadata,
+    Column("opening_id", _ID, primary_key=True),
+    Column("subject", String(200), nullable=False),
+    Column("patient_id", _ID, ForeignKey("patients.patient_id"), nullable=False),
+    Column("hospital_id", _ID, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("starts", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("ended_by", String(200)),
+    Index("ix_openings_ends", "ends"),
+)
+
+access_changes = Table(  # what may change what open connections may see, for every node to follow
+    "access_changes",
+    metadata,
+    Column("change_id", _BIG, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+audit = Table(  # only ever added to; each row's digest covers the one before
+    "audit",
+    metadata,
+    Column("audit_id", _BIG, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("patient_id", _ID),
+    Column("details", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from hub.auth.access import AccessRecord, Opening, Revocation
 from hub.auth.places import Registry
 from hub.auth.rights import Verb
 from hub.auth.tokens import Claims
@@ -18,7 +19,7 @@ from hub.realtime.live import Live
 from hub.record.inbox import Outcome
 from hub.record.inbox import Request as InboxRequest
 from hub.rest.problems import BrokenOff, TooLarge
-from vitals.identifiers import DeviceKey, GatewayId, HospitalId
+from vitals.identifiers import DeviceKey, GatewayId, HospitalId, PatientId
 from vitals.rooms import Room
 
 
@@ -36,6 +37,15 @@ class DeviceDataReader(Protocol):
     async def reading(self, reading_id: int) -> dict[str, Any] | None: ...
 
 
+class AccessKeeper(AccessRecord, Protocol):
+    """What may be changed of revocations and break-glass; `hub.record.access` says what each does."""
+
+    async def revoke(self, revocation: Revocation, *, author: str, reason: str, forget: datetime) -> None: ...
+    async def end_session(self, session: str) -> None: ...
+    async def open_patient(self, opening: Opening) -> None: ...
+    async def close_patient(self, subject: str, patient_id: PatientId, *, author: str) -> str | None: ...
+
+
 class Intake(Protocol):
     """What ingest knows of the gateways."""
 
@@ -49,6 +59,8 @@ class Intake(Protocol):
 class Components:
     """`checks` are what must answer before the hub is ready, by name; `ingest_alive` and `judged_at` as in Live.
 
+    `access` keeps revocations and break-glass.
+
     `intake` is None where another process takes readings in; `record_pool` counts connections to the database, `in_use` and `idle`.
     """
 
@@ -56,6 +68,7 @@ class Components:
     inbox: Inbox
     device_data: DeviceDataReader
     latest: LatestReader
+    access: AccessKeeper
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     ingest_alive: Callable[[], bool]
     judged_at: Callable[[], datetime | None]

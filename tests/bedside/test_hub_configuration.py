@@ -8,6 +8,7 @@ import pytest
 from bedside.exits import CommandFailed, Exit
 from bedside.hub_configuration import faults, load_hub
 from bedside.up.layout import Layout
+from hub.auth.settings import ClaimPaths, JwksSettings
 from hub.limits import Limits
 from hub.settings import AuthSettings, HubSettings, MqttSettings, Role
 
@@ -85,13 +86,59 @@ def test_production_refuses_the_secret_of_an_embedded_set_up(tmp_path):
     layout.jwt_secret.parent.mkdir()
     layout.jwt_secret.write_text("x" * 40)
     layout.lock.mkdir()  # as /run/lock stands beside /run/secrets
-    assert faults(settings(layout.jwt_secret, production=True)) == ()
+    believed = {"production": True, "auth": AuthSettings(secret_file=layout.jwt_secret, shared_secret=True)}
+    assert faults(settings(layout.jwt_secret, **believed)) == ()
     layout.lock.rmdir()
     layout.lock.touch()
     layout.hub_toml.touch()
     assert faults(settings(layout.jwt_secret)) == ()
-    (fault,) = faults(settings(layout.jwt_secret, production=True))
+    (fault,) = faults(settings(layout.jwt_secret, **believed))
     assert "was made by `bedside up` for development; make another: bedside secrets DIR" in fault
+
+
+def test_without_any_key_no_token_could_be_believed(secret):
+    assert "auth: no key is said; write secret_file = …" in faults(settings(secret, auth=AuthSettings()))[0]
+
+
+def test_production_believes_tokens_of_a_shared_secret_only_when_told_to(secret):
+    """Whoever can verify with it can sign with it."""
+    (fault,) = faults(settings(secret, production=True))
+    assert fault.startswith("auth.shared_secret: ")
+    assert faults(settings(secret, production=True, auth=AuthSettings(secret_file=secret, shared_secret=True))) == ()
+
+
+JWKS = '{"keys": [{"kty": "RSA", "kid": "small", "e": "AQAB", "n": "AQAB"}]}'
+
+
+@pytest.mark.parametrize(
+    ("auth", "fault"),
+    [
+        ({"jwks": JwksSettings(url="http://idp.example/certs")}, "auth.jwks.url: write https"),
+        ({"jwks": JwksSettings(url="ftp://idp.example/certs")}, "auth.jwks.url: write https"),
+        ({"jwks": JwksSettings(url="https:///certs")}, "auth.jwks.url: write https"),
+        ({"jwks": JwksSettings(url="https://idp.example", file=Path("x"))}, "auth.jwks.file: name a file or a url"),
+        ({"jwks": JwksSettings(file=Path("none"))}, "auth.jwks.file: can't read none"),
+        ({"jwks": JwksSettings(url="https://idp.example", ca_file=Path("none"))}, "auth.jwks.ca_file: can't read none"),
+        ({"jwks": JwksSettings(url="https://idp.example", keep_seconds=1)}, "auth.jwks.keep_seconds: must be at least"),
+        ({"claims": ClaimPaths(roles="realm_access.")}, "auth.claims.roles: write the claim's path"),
+        ({"token_types": ()}, "auth.token_types: name one"),
+    ],
+)
+def test_what_is_said_of_an_identity_provider_is_checked(secret, auth, fault):
+    auth = {"secret_file": secret, "shared_secret": True} | auth
+    assert faults(settings(secret, production=True, auth=AuthSettings(**auth)))[0].startswith(fault)
+
+
+def test_a_key_file_that_can_not_be_believed_is_a_fault(secret, tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_text(JWKS)
+    (fault,) = faults(settings(secret, auth=AuthSettings(jwks=JwksSettings(file=keys))))
+    assert "RSA needs 2048" in fault or "can't be read" in fault
+
+
+def test_a_provider_of_keys_over_https_is_enough(secret):
+    auth = AuthSettings(jwks=JwksSettings(url="https://idp.example/certs"))
+    assert faults(settings(secret, production=True, auth=auth)) == ()
 
 
 def test_the_first_fault_ends_the_command_with_exit_3(secret, tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from bedside.commands.token import make_token
 from bedside.exits import Exit
 from bedside.up.layout import Layout
-from hub.auth.tokens import ALL, Claims, Role, TokenVerifier
+from hub.auth.keys import SharedSecret
+from hub.auth.tokens import ALL, Claims, Role
+from hub.auth.verification import TokenForm, TokenVerifier
 from simulators.plan import GUIDE_HOSPITAL
 from tests.bedside.command_line import typed
 
@@ -24,7 +26,8 @@ def state(tmp_path: Path) -> Path:
 
 
 def believed(token: str) -> Claims:
-    verifier = TokenVerifier(SECRET.encode(), issuer="bedside", audience="bedside", max_bytes=8192)
+    form = TokenForm(issuer="bedside", audience="bedside", max_bytes=8192)
+    verifier = TokenVerifier(SharedSecret(SECRET.encode()), form)
     return verifier.verify(token, now=datetime.now(UTC))
 
 

@@ -31,7 +31,7 @@ SYSTEM = {"message": "Tonight", "severity": "info", "starts": "2026-12-01T00:00:
 EVERYWHERE = [
     *(f"{room}{part}" for room in (P, NEW, W) for part in ("", ":vitals", ":alerts")),
     f"{P}:waveforms",
-    *(D, f"{D}:status", H, f"{H}:alerts", f"{H}:devices", "system:alerts"),
+    *(D, f"{D}:status", H, f"{H}:alerts", f"{H}:devices", "system:alerts", "admin:updates"),
 ]
 
 Operation = Callable[[WholeHub, Gateway], Awaitable[None]]
@@ -206,12 +206,18 @@ CASES = {
         members={"message", "version"},
         known={"version": "0.2.0"},
     ),
+    EventName.ADMIN_UPDATE: Case(
+        operation=posted("/auth/revocations", {"subject": "nurse9"}, "admin"),
+        rooms={"admin:updates"},
+        members={"what", "id", "change", "by"},
+        known={"what": "user", "id": "nurse9", "change": "revoked", "by": "admin"},
+    ),
 }
 
 
 def test_every_event_has_its_case():
     assert set(CASES) == set(EventName)
-    assert len(CASES) == 17
+    assert len(CASES) == 18
 
 
 @pytest.fixture

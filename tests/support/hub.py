@@ -18,6 +18,7 @@ import msgspec
 import websockets
 
 from hub.app import create_app
+from hub.auth.access import Change, ChangeKind, Opening, Revocation
 from hub.auth.tokens import mint, new_secret
 from hub.errors import RecordUnavailable
 from hub.latest import LatestStates
@@ -176,6 +177,48 @@ class OwnersStates:
         return LatestStates(record_epoch=self.record_epoch, n=n, states=known)
 
 
+class MemoryAccess:
+    """Revocations and break-glass for one process; the whole hub has them in SQL (`hub.record.access`)."""
+
+    def __init__(self) -> None:
+        self._revocations: list[Revocation] = []
+        self._openings: list[Opening] = []
+        self._changes: list[Change] = []
+
+    async def revocations(self) -> list[Revocation]:
+        return self._revocations
+
+    async def openings(self) -> list[Opening]:
+        return [opening for opening in self._openings if opening.ends > datetime.now(UTC)]
+
+    async def changes(self, after: int) -> list[Change]:
+        return [change for change in self._changes if change.change_id > after]
+
+    async def newest_change(self) -> int:
+        return len(self._changes)
+
+    async def revoke(self, revocation: Revocation, **_: object) -> None:
+        self._revocations.append(revocation)
+        self.note(ChangeKind.ACCESS, "")
+
+    async def end_session(self, session: str) -> None:
+        self.note(ChangeKind.SESSION, session)
+
+    async def open_patient(self, opening: Opening) -> None:
+        self._openings.append(opening)
+        self.note(ChangeKind.ACCESS, "")
+
+    async def close_patient(self, subject: str, patient_id: str, **_: object) -> str | None:
+        held = [one for one in self._openings if (one.subject, one.patient_id) == (subject, patient_id)]
+        self._openings = [one for one in self._openings if one not in held]
+        self.note(ChangeKind.ACCESS, "")
+        return held[0].opening_id if held else None
+
+    def note(self, kind: ChangeKind, subject: str) -> None:
+        """What the record writes when a session ends, or a patient or device moves."""
+        self._changes.append(Change(change_id=len(self._changes) + 1, kind=kind, subject=subject))
+
+
 class NoReadings:
     async def device_data(self, device: DeviceKey, **_: object) -> list[dict[str, Any]]:
         return []
@@ -242,7 +285,7 @@ async def receive(connection: Any, *, until: Any = None) -> dict[str, Any]:
 async def running_hub(
     folder: Path, redis_url: str, *, begin: bool = True, secret: bytes | None = None, **changes: Any
 ) -> AsyncIterator[LiveHub]:
-    """A hub on a free port, following its rooms; `changes` are limits, or settings under their names.
+    """A hub on a free port, following its rooms; `changes` are limits, or settings under their names, `auth` a dictionary.
 
     A second node of the same hospital has the first's `secret` and does not `begin` epochs.
     """
@@ -252,7 +295,7 @@ async def running_hub(
     limits = {name: changes.pop(name) for name in tuple(changes) if name in Limits.__struct_fields__}
     settings = HubSettings(
         database_url="sqlite+aiosqlite://",
-        auth=AuthSettings(secret_file=secret_file),
+        auth=AuthSettings(secret_file=secret_file, shared_secret=True, **changes.pop("auth", {})),
         port=changes.pop("port", None) or free_port(),
         redis_url=redis_url,
         limits=Limits(**{"drain_seconds": 0.05} | limits),
@@ -274,6 +317,7 @@ async def running_hub(
             inbox=owner,
             device_data=NoReadings(),
             latest=owner.latest,
+            access=MemoryAccess(),
             checks={"redis": rooms.ping},
             ingest_alive=lambda: conditions["ingest"],
             judged_at=lambda: conditions["judged_at"],

@@ -31,6 +31,7 @@ ROUTES = {  # the contract's table "Rooms and events", written out once more by 
     "system.alert": ("system_alert", ["system:alerts"]),
     "system.maintenance": ("system_maintenance", ["system:alerts"]),
     "system.update": ("system_update", ["system:alerts"]),
+    "admin.update": ("admin_update", ["admin:updates"]),
 }
 
 

@@ -156,6 +156,14 @@ export interface SystemNotice {
   readonly version?: string;
 }
 
+/** `what` of the hub's own affairs changed, which one, how, and by whom. */
+export interface AdminUpdate {
+  readonly what: string;
+  readonly id: string;
+  readonly change: string;
+  readonly by: string;
+}
+
 /** Each event's data by the event's name. */
 export interface Events {
   readonly "patient.vitals.update": PatientVitals;
@@ -175,6 +183,7 @@ export interface Events {
   readonly "system.alert": SystemNotice;
   readonly "system.maintenance": SystemNotice;
   readonly "system.update": SystemNotice;
+  readonly "admin.update": AdminUpdate;
 }
 
 /** Names under which vital signs stand in `patient.vitals.update`. */

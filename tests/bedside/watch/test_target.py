@@ -14,7 +14,9 @@ from bedside.up import files
 from bedside.up.layout import Layout
 from bedside.watch.hub import Target
 from bedside.watch.target import HUB_VARIABLE, TOKEN_VARIABLE, target_of
-from hub.auth.tokens import Role, TokenVerifier
+from hub.auth.keys import SharedSecret
+from hub.auth.tokens import Role
+from hub.auth.verification import TokenForm, TokenVerifier
 from hub.limits import Limits
 from simulators.plan import GUIDE_HOSPITAL, default_plan
 from tests.bedside.watch.samples import NOON
@@ -48,9 +50,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def claims(token: str, layout: Layout) -> Any:
-    verifier = TokenVerifier(
-        layout.jwt_secret.read_bytes(), issuer="bedside", audience="bedside", max_bytes=Limits().token_bytes
-    )
+    form = TokenForm(issuer="bedside", audience="bedside", max_bytes=Limits().token_bytes)
+    verifier = TokenVerifier(SharedSecret(layout.jwt_secret.read_bytes()), form)
     return verifier.verify(token, now=NOON)
 
 

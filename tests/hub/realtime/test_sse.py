@@ -168,11 +168,12 @@ async def test_the_global_stream_carries_all_that_the_token_may_see_and_nothing_
     assert not {room for room in rooms if OTHER_HOSPITAL in room or OTHER_PATIENT in room or room.startswith("admin")}
 
 
-async def test_the_global_stream_of_a_patients_token_holds_that_patient_alone(hub: LiveHub):
+async def test_the_global_stream_of_a_patients_token_holds_that_patient_and_their_device_alone(hub: LiveHub):
     headers = hub.headers("viewer", patients=[PATIENT])
     async with events(hub.http, "/realtime/events", headers) as stream:
         rooms = set((await stream.next()).data["rooms"])
-    assert rooms == {f"patient:{PATIENT}", VITALS, ALERTS, "system:alerts"}
+    devices = {f"device:{CUFF}", f"device:{CUFF}:status"}
+    assert rooms == {f"patient:{PATIENT}", VITALS, ALERTS, "system:alerts"} | devices
 
 
 async def test_the_global_stream_resumes_hospital_and_system_rooms(hub: LiveHub):
@@ -203,6 +204,7 @@ async def test_a_draining_node_ends_streams_and_lets_none_in(hub: LiveHub):
     async with events(hub.http, STREAM, hub.headers()) as stream:
         await stream.next()
         await hub.live.clients.drain(Random(1))
+        assert (await stream.next()).data == {"code": 1001, "reason": "draining; reconnect elsewhere"}
         with pytest.raises(StopAsyncIteration):
             await stream.next()
     await eventually(lambda: len(hub.live.clients) == 0)
@@ -216,6 +218,7 @@ async def test_a_stream_that_can_not_be_followed_ends_and_does_not_hang(hub: Liv
 
     monkeypatch.setattr(type(hub.live), "hold", fails)
     async with events(hub.http, STREAM, hub.headers()) as stream:
+        assert (await stream.next()).name == "closing"
         with pytest.raises(StopAsyncIteration):
             await stream.next()
     assert "sse-follow has failed" in caplog.text
