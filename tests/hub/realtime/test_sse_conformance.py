@@ -143,7 +143,7 @@ async def test_the_stream_reads_the_same_at_every_split(hub: LiveHub):
     whole = b"".join(pieces)
     assert all(piece.endswith(b"\n\n") for piece in pieces), "a chunk holds whole events"
     expected = parsed([whole])
-    assert [event.name for event in expected.events] == ["connected", *["patient.alert"] * len(DATA)]
+    assert [event.name for event in expected.events] == ["connected", *["patient.alert"] * len(DATA), "closing"]
     sent = [json.loads(msgspec.json.encode(data)) for data in DATA]
     got = [json.loads(event.data) for event in expected.events[1:]]
     assert [{name: value for name, value in data.items() if name != "meta"} for data in got] == sent

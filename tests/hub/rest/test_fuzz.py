@@ -56,6 +56,9 @@ TRIAL = {
     "samples": [1, None, 3],
     "scale": {"low": 0, "high": 127},
     "unit": "1",
+    "what": "user",
+    "id": "nobody",
+    "change": "revoked",
 }
 CUFF = ("devices", "blood_pressure_monitor", "cuff-1", "data")
 
@@ -104,6 +107,13 @@ ENDPOINTS = [
     Endpoint(method="GET", path=("hospitals",)),
     Endpoint(method="GET", path=("hospitals", HOSPITAL, "beds"), query={"ward": "w1", "patient": PATIENT}),
     Endpoint(method="GET", path=("ingest", "counters")),
+    Endpoint(method="POST", path=("realtime", "ticket")),
+    Endpoint(method="POST", path=("realtime", "session")),
+    Endpoint(method="DELETE", path=("realtime", "session")),
+    Endpoint(method="POST", path=("auth", "revocations"), body={"subject": "nobody", "reason": "r"}),
+    Endpoint(method="POST", path=("patients", PATIENT, "break-glass"), body={"reason": "emergency"}),
+    Endpoint(method="DELETE", path=("patients", PATIENT, "break-glass"), query={"subject": "nobody"}),
+    Endpoint(method="GET", path=("hospitals", HOSPITAL, "break-glass")),
 ]
 
 TEXTS = st.text(max_size=30) | st.sampled_from(
