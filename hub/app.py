@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 import hub.realtime.routes
+import hub.rest.asyncapi
 import hub.rest.beds
 import hub.rest.break_glass
 import hub.rest.devices
@@ -113,6 +114,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
     for module in (
         hub.realtime.routes,
         hub.rest.realtime,
+        hub.rest.asyncapi,
         hub.rest.presence,
         hub.rest.sessions,
         hub.rest.revocations,

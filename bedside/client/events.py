@@ -50,12 +50,12 @@ class Event(_Told, frozen=True, kw_only=True, tag="event"):
 class Subscribed(_Told, frozen=True, kw_only=True, tag="subscribed"):
     """A room that was asked for without a position holds: what comes is what is after `offset`. `snapshot` where it was asked for.
 
-    `raw`, here as in all answers about rooms, is the message as the hub sent it.
+    A room that is live only (waveforms) has neither epoch nor offset, and is never resumed. `raw`, here as in all answers about rooms, is the message as the hub sent it.
     """
 
     room: str
-    epoch: str
-    offset: int
+    epoch: str | None = None
+    offset: int | None = None
     n: int | None = None
     snapshot: Any = None
     raw: bytes = b""

@@ -151,7 +151,10 @@ def _subscribed(room: _Room, answer: Frame, raw: bytes) -> ClientEvent | None:
         return Recovered(room=name, replayed=answer.replayed, raw=raw)
     if standing is Standing.HELD and answer.missing is None:
         return None
-    epoch, offset = answer.epoch or "", answer.offset or 0
+    if answer.epoch is None:
+        room.position = None
+        return Subscribed(room=name, raw=raw)
+    epoch, offset = answer.epoch, answer.offset or 0
     room.position = Position(epoch=epoch, offset=offset, n=answer.snapshot_n())
     if since is None and answer.missing is None:
         return Subscribed(

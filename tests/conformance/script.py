@@ -44,7 +44,7 @@ DATA = {
         "repeat": 1,
         "timestamp": "2026-11-25T10:00:00Z",
     },
-    "patient.waveform": {"signal": "plethysmogram", "rate_hz": 75, "start": "2026-11-25T10:00:00Z", "scale": [0, 255], "unit": "1"},
+    "patient.waveform": {"patient_id": "p1", "signal": "plethysmogram", "rate_hz": 75, "start": "2026-11-25T10:00:00Z", "scale": {"low": 0, "high": 255}, "unit": "1"},
 }  # fmt: skip
 
 

@@ -29,12 +29,12 @@ interface Common {
 /** One event of the catalogue, once, however many rooms it came in; `room` is the first of them. */
 export type KnownEvent = { [Name in keyof Events]: Common & { readonly event: Name; readonly data: Events[Name] } }[keyof Events];
 
-/** A room that was asked for without a position holds: what comes is what is after `offset`. `raw`, here as in all answers about rooms, is the message as the hub sent it. */
+/** A room that was asked for without a position holds: what comes is what is after `offset`. A room that is live only (waveforms) has neither epoch nor offset, and is never resumed. `raw`, here as in all answers about rooms, is the message as the hub sent it. */
 export interface Subscribed {
   readonly kind: "subscribed";
   readonly room: string;
-  readonly epoch: string;
-  readonly offset: number;
+  readonly epoch?: string;
+  readonly offset?: number;
   readonly n?: number | undefined;
   readonly snapshot?: unknown;
   readonly raw: string;

@@ -131,7 +131,11 @@ function subscribed(room: Room, answer: Frame, raw: string): ClientEvent | undef
   room.askedSince = undefined;
   if (answer.recovered) return { kind: "recovered", room: name, replayed: answer.replayed ?? 0, raw };
   if (standing === "held" && missing === null) return undefined;
-  const position = { epoch: answer.epoch ?? "", offset: answer.offset ?? 0 };
+  if (answer.epoch === undefined) {
+    room.position = undefined;
+    return { kind: "subscribed", room: name, raw };
+  }
+  const position = { epoch: answer.epoch, offset: answer.offset ?? 0 };
   const snapshot = answer.snapshot ?? null;
   room.position = { ...position, n: snapshotN(answer) };
   if (since === undefined && missing === null) return { kind: "subscribed", room: name, ...position, n: answer.n, snapshot, raw };
