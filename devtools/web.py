@@ -45,7 +45,7 @@ def install(source: Path, target: Path) -> Path:
 
 
 def _run(folder: Path, *arguments: object) -> None:
-    command = [PYTHON, *map(str, arguments)]
+    command = [str(PYTHON), *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise Failed(f"Node.js: {' '.join(command[1:4])} … ended with {done.returncode}")
