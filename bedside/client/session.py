@@ -239,6 +239,9 @@ class Session:
             case "pong" | "heartbeat" if frame.time is not None:
                 self._refused_token = None
                 self._tell(Condition(time=frame.time, upstream=frame.upstream, judged_at=frame.judged_at))
+            case "subscription" if frame.id in self._requests:  # what was asked is about a room that may not be had
+                refused = (frame.reason or "", f"the room is {frame.status}")
+                self._settle(Settle(request_id=frame.id or 0, refused=refused))
             case "subscription":
                 self._take_answer(frame, raw_of(text))
             case "expiring":

@@ -1,6 +1,7 @@
 """Both clients against the real hub, on real rooms in Redis, over a line that can be cut."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,7 +57,7 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def bench(
-    hub: LiveHub, open_client: Open, *, rooms: tuple[str, ...] = (ALERTS,), **settings: Any
+    hub: LiveHub, open_client: Open, *, rooms: tuple[Any, ...] = (ALERTS,), **settings: Any
 ) -> AsyncIterator[Bench]:
     given = {"tokens": [hub.token("viewer")], "timings": TIMINGS, "rooms": rooms} | settings
     async with line(hub.settings.port) as between, open_client({"url": between.url, **given}) as client:
@@ -96,7 +97,7 @@ async def test_what_was_missed_comes_after_a_cut_line_in_order_and_once(hub: Liv
             await on.shows_alert(number)
 
 
-async def test_a_new_epoch_is_a_gap_that_is_told(hub: LiveHub, open_client: Open):
+async def test_a_new_epoch_is_a_gap_with_the_rooms_latest_state(hub: LiveHub, open_client: Open):
     async with bench(hub, open_client) as on:
         await on.alert(1)
         await on.shows_alert(1)
@@ -105,7 +106,8 @@ async def test_a_new_epoch_is_a_gap_that_is_told(hub: LiveHub, open_client: Open
         await hub.owner.begin(HOSPITAL)
         on.line.mend()
         await on.is_lost_and_found()
-        gap = await on.shows("gap", room=ALERTS)
+        gap = await on.shows("gap", room=ALERTS, snapshot={"n": hub.owner.n[HOSPITAL]})
+        assert gap["snapshot"]["state"] == {"as_of": hub.owner.n[HOSPITAL]}
         assert gap["missing"]["epoch"] != gap["epoch"]
         await on.alert(2)
         await on.shows_alert(2)
@@ -127,6 +129,32 @@ async def test_a_history_that_was_trimmed_is_a_gap_that_names_the_range(tmp_path
         assert gap["missing"]["first"] == 2
         await on.alert(60)
         await on.shows_alert(60)
+
+
+async def test_history_is_answered_and_leads_to_where_the_room_stands(hub: LiveHub, open_client: Open):
+    for number in (1, 2):
+        await hub.owner.publish(
+            HOSPITAL, [ALERTS], DATA["patient.alert"] | {"repeat": number}, event=EventName.PATIENT_ALERT
+        )
+    async with bench(hub, open_client) as on:
+        await on.client.order({"do": "ask", "type": "history", "fields": {"room": ALERTS}})
+        answer = (await on.client.says())["answer"]
+        assert [message["data"]["repeat"] for message in answer["messages"]] == [1, 2]
+        await on.client.order({"do": "ask", "type": "history", "fields": {"room": ALERTS, "since": answer["next"]}})
+        assert (await on.client.says())["answer"]["messages"] == []
+        await on.client.order({"do": "ask", "type": "history", "fields": {"room": "admin:updates"}})
+        assert "refused" in await on.client.says()
+
+
+async def test_who_is_there_is_told_as_it_changes(hub: LiveHub, open_client: Open):
+    room = {"room": ALERTS, "presence": True}
+    async with bench(hub, open_client, rooms=(room,)) as on:
+        await on.shows("presence_change", room=ALERTS, change={"type": "presence"})
+        async with hub.connect("/realtime/ws", token=hub.token("clinician", subject="nurse1")) as other:
+            await other.send(json.dumps({"type": "subscribe", "room": ALERTS}))
+            while (told := await on.shows("presence_change"))["change"].get("user") != "nurse1":
+                pass
+        assert told["change"]["type"] == "presence_change"
 
 
 async def test_a_hub_that_drains_is_left_and_found_again(hub: LiveHub, open_client: Open):

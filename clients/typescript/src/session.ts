@@ -199,6 +199,10 @@ export class Session {
         this.refusedToken = undefined;
         return this.tell({ kind: "condition", time: frame.time, upstream: frame.upstream ?? "ok", judged_at: frame.judged_at ?? undefined });
       case "subscription":
+        if (frame.id !== undefined && this.requests.has(frame.id)) {
+          // what was asked is about a room that may not be had
+          return this.settle({ do: "settle", id: frame.id, refused: [frame.reason ?? "", `the room is ${frame.status}`] });
+        }
         return this.takeAnswer(frame, text);
       case "expiring":
         this.tell({ kind: "expiring", expires: frame.expires ?? undefined });
