@@ -78,6 +78,7 @@ def measure_rooms(bench: Bench, sizes: Sizes, rounds: int, say: Say) -> list[Fig
         f"device:{each.device_type}:{each.device_id}" for bed in range(1, BEDS) for each in (oximeter(bed), cuff(bed))
     ]
     rooms = [named for room in rooms for named in (room, f"{room}:status")][: sizes.watched_rooms]
+    bench.to_nobody(1, FEWEST_PUBLICATIONS)
     few = [bench.to_nobody(1, sizes.publications) for _ in range(rounds)]
     with ExitStack() as crowds:
         for first in range(0, len(rooms), ROOMS_A_CLIENT):

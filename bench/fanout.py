@@ -7,20 +7,22 @@ that never read.
 """
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from bench.connections import measure_connections, measure_memory, measure_rooms
-from bench.fanout_report import RIVAL_FIGURES, delivery_figures, notes
-from bench.fanout_rounds import BLOCK, Bench
+from bench.fanout_report import RIVAL_FIGURES, delivery_figures, notes, panels
+from bench.fanout_rounds import BLOCK, JOINED, Bench
 from bench.feed import Feed
 from bench.figures import Figure, Report
 from bench.gateway import connected_gateway
-from bench.machine import Cores
+from bench.machine import Cores, described
+from bench.plot import picture
 from bench.results import Results
 from bench.rivals import BARE, RIVALS, Rivals, running_rivals
 from bench.screens import measure_screens, measure_silence
@@ -60,49 +62,67 @@ QUICK: Final = Plan(
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one part found."""
+
+    figures: Sequence[Figure]
+    picture: str = ""
+
+
 def run(plan: Plan, cores: Cores, say: Say) -> Report:
     """Run it. Raises BenchFailed where a client missed a message, or got another one than was sent."""
     with tempfile.TemporaryDirectory(prefix="bedside-bench-") as folder:
         say("fanout: starting Redis, broker, hub and the rivals")
         with opened(plan, Path(folder), cores) as (bench, rivals):
             parts = [part for part in PARTS if not plan.only or part in plan.only]
-            figures = [figure for part in parts for figure in PARTS[part](bench, plan, say)]
+            found = [PARTS[part](bench, plan, say) for part in parts]
             return Report(
-                name=f"fanout: {plan.rounds} rounds, {plan.sizes.clients} clients", figures=figures, notes=notes(rivals)
+                name=f"fanout: {plan.rounds} rounds, {plan.sizes.clients} clients",
+                figures=[figure for each in found for figure in each.figures],
+                notes=notes(rivals),
+                picture="".join(each.picture for each in found),
             )
 
 
-def _memory(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
-    return measure_memory(bench, plan.sizes, say)
+def _memory(bench: Bench, plan: Plan, say: Say) -> Found:
+    return Found(figures=measure_memory(bench, plan.sizes, say))
 
 
-def _delivery(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
+def _delivery(bench: Bench, plan: Plan, say: Say) -> Found:
     say("fanout: warming up")
     bench.run_round(plan.sizes.clients, BLOCK)
     rounds = []
     for place in range(plan.rounds):
         say(f"fanout: round {place + 1} of {plan.rounds}, {len(bench.servers)} servers, {plan.sizes.clients} clients")
         rounds.append(bench.run_round(plan.sizes.clients, plan.sizes.publications))
-    return delivery_figures(rounds)
+    return Found(figures=delivery_figures(rounds), picture=picture(panels(rounds), _caption(plan)))
 
 
-def _connections(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
-    return measure_connections(bench, plan.sizes, say)
+def _caption(plan: Plan) -> str:
+    return (
+        f"The server's CPU a delivered message to {plan.sizes.clients} clients, as a multiple of bare send(); orange: {JOINED} messages a tick. "
+        f"{datetime.now(UTC):%d %B %Y}, {described()['processor']}"
+    )
 
 
-def _rooms(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
-    return measure_rooms(bench, plan.sizes, plan.rounds, say)
+def _connections(bench: Bench, plan: Plan, say: Say) -> Found:
+    return Found(figures=measure_connections(bench, plan.sizes, say))
 
 
-def _screens(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
-    return measure_screens(bench, plan.sizes, say)
+def _rooms(bench: Bench, plan: Plan, say: Say) -> Found:
+    return Found(figures=measure_rooms(bench, plan.sizes, plan.rounds, say))
 
 
-def _silence(bench: Bench, plan: Plan, say: Say) -> list[Figure]:
-    return measure_silence(bench, plan.sizes, say)
+def _screens(bench: Bench, plan: Plan, say: Say) -> Found:
+    return Found(figures=measure_screens(bench, plan.sizes, say))
 
 
-PARTS: Final[Mapping[str, Callable[[Bench, Plan, Say], list[Figure]]]] = MappingProxyType(
+def _silence(bench: Bench, plan: Plan, say: Say) -> Found:
+    return Found(figures=measure_silence(bench, plan.sizes, say))
+
+
+PARTS: Final[Mapping[str, Callable[[Bench, Plan, Say], Found]]] = MappingProxyType(
     {
         "memory": _memory,
         "delivery": _delivery,

@@ -6,6 +6,7 @@ from typing import Final
 
 from bench.fanout_rounds import JOINED, Contest, Round
 from bench.figures import Bound, Figure, Goal, Unit, against, as_baseline
+from bench.plot import Bar
 from bench.rivals import BARE, COMPRESSED, NCHAN, SOCKET_IO, Rivals
 from bench.servers import HUB, Kind
 
@@ -28,9 +29,25 @@ def delivery_figures(rounds: Sequence[Round]) -> list[Figure]:
     return [figure for kind in Kind for figure in _of_kind(rounds, kind)]
 
 
+def panels(rounds: Sequence[Round]) -> dict[str, list[Bar]]:
+    """The same for the picture: every server against bare send() of single messages."""
+    return {_NAMES[kind]: [_bar(rounds, kind, contest.name) for contest in _single(rounds, kind)] for kind in Kind}
+
+
+def _bar(rounds: Sequence[Round], kind: Kind, name: str) -> Bar:
+    bare = _alone(rounds, Contest(name=BARE, kind=kind, tick=1))
+    single, joined = (
+        against(_alone(rounds, Contest(name=name, kind=kind, tick=tick)), bare).median for tick in (1, JOINED)
+    )
+    return Bar(name=name, single=single, joined=joined)
+
+
+def _single(rounds: Sequence[Round], kind: Kind) -> list[Contest]:
+    return [contest for contest in rounds[0] if contest.kind is kind and contest.tick == 1]
+
+
 def _of_kind(rounds: Sequence[Round], kind: Kind) -> list[Figure]:
-    names = [contest.name for contest in rounds[0] if contest.kind is kind and contest.tick == 1]
-    rivals = [name for name in names if name not in (HUB, BARE)]
+    rivals = [contest.name for contest in _single(rounds, kind) if contest.name not in (HUB, BARE)]
     bare = replace(_alone(rounds, Contest(name=BARE, kind=kind, tick=1)), what=BARE)
     figures = [*_hub(rounds, kind, 1, [BARE, *rivals]), *_hub(rounds, kind, JOINED, [BARE])]
     hub_joined = Contest(name=HUB, kind=kind, tick=JOINED)

@@ -11,6 +11,7 @@ from bench.feed import Feed
 from bench.machine import cpu_seconds
 from bench.messages import check
 from bench.results import Results
+from bench.rivals import BARE
 from bench.servers import HUB, UNWATCHED_BED, HubOutlet, Kind, Outlet, Server
 from bench.stack import Stack
 
@@ -64,7 +65,7 @@ class Bench:
         with server.outlet(clients) as outlet, crowd_of(server.port, requests, server.talk, server.rooms) as crowd:
             audience = Audience(server=server, crowd=crowd, outlet=outlet)
             audience.publish(1, times=1)
-            ticks = {1: publications, JOINED: publications // 6}
+            ticks = {1: publications, JOINED: publications // (4 if server.name in (HUB, BARE) else 12)}
             found = {
                 Contest(name=server.name, kind=server.kind, tick=tick): self.cost(audience, tick, count)
                 for tick, count in ticks.items()

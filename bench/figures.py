@@ -68,11 +68,12 @@ def as_baseline(figure: Figure) -> Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one benchmark found. `notes` say what the figures must be read with."""
+    """What one benchmark found. `notes` say what the figures must be read with; `picture` is an SVG of them, where there is one."""
 
     name: str
     figures: Sequence[Figure]
     notes: Sequence[str] = ()
+    picture: str = ""
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     print(_json(reports, cores) if parsed.json else _text(reports, cores))
+    if parsed.plot:
+        parsed.plot.write_text("".join(report.picture for report in reports.values()), encoding="utf-8")
     return 0
 
 
@@ -96,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
     parser.add_argument("--only", nargs="+", choices=[*fanout.PARTS], help="these parts of the fan-out")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the fan-out's picture, an SVG")
     parser.add_argument("--against", nargs="+", choices=fanout.RIVAL_NAMES, help="these rivals beside bare send()")
     return parser
 

@@ -1,7 +1,9 @@
 """From cuff to screen: how long a reading takes at a ward's full rate, and while some clients never read."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,7 +19,7 @@ Say = Callable[[str], None]
 READINGS_A_SECOND: Final = 1_000
 READINGS_A_MESSAGE: Final = 5
 WARMING_MESSAGES: Final = 20
-LOUD_TICKS: Final = 40
+WARMING_TICKS: Final = 3
 BURST: Final = 32
 """Messages of a tick while some do not read: so that a megabyte is soon reached."""
 
@@ -55,33 +57,48 @@ def _send(bench: Bench, crowd: Crowd, messages: int) -> None:
 
 
 def measure_silence(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
-    """Readers alone, then beside clients that never read, each past the megabyte that may be unsent."""
+    """Readers beside as many again that read, then beside as many that never do."""
     total = sizes.readers + sizes.silent
     say(f"fanout: {sizes.silent} of {total:,} clients that never read")
     requests = [watching(bench.stack, WATCHED_BED, f"reader-{place}") for place in range(total)]
-    outlet = HubOutlet(bench.feed, bench.results, WATCHED_BED)
-    with crowd_of(bench.stack.hub, requests[: sizes.readers], Talk.WEBSOCKET, [vitals_room(WATCHED_BED)]) as crowd:
-        alone = _p99(_ticks(outlet, crowd, min(LOUD_TICKS, sizes.silent_ticks)), "without them")
-        crowd.join(bench.stack.hub, requests[sizes.readers :], silent=True)
-        before = most = resident_bytes(bench.stack.pid)
-        for _ in range(sizes.silent_ticks):
-            outlet.publish(1, BURST)
-            crowd.receive(BURST)
-            most = max(most, resident_bytes(bench.stack.pid))
-        outlet.settle()
-        beside = _p99(crowd.latency()[0], f"beside {sizes.silent} that never read")
+    readers, others = requests[: sizes.readers], requests[sizes.readers :]
+    burst = _Burst(HubOutlet(bench.feed, bench.results, WATCHED_BED), bench.stack.pid)
+    with _watchers(bench, readers) as crowd:
+        with _watchers(bench, others) as more:
+            burst.publish(WARMING_TICKS, crowd, more)
+            crowd.latency()
+            burst.publish(sizes.silent_ticks, crowd, more)
+        beside_readers = _p99(crowd.latency()[0], f"beside {sizes.silent} that read")
+        crowd.join(bench.stack.hub, others, silent=True)
+        before = burst.memory = resident_bytes(bench.stack.pid)
+        burst.publish(sizes.silent_ticks, crowd)
+        beside_silent = _p99(crowd.latency()[0], f"beside {sizes.silent} that never read")
     what = f"{sizes.silent} of {total:,} clients never read: the hub's memory for each at most"
-    held = Figure(what=what, unit=Unit.BYTES, values=((most - before) / sizes.silent,), goal=_at_most(1.1 * (1 << 20)))
-    return [alone, beside, against(beside, alone, _at_most(1.2)), held]
+    each = (burst.memory - before) / sizes.silent
+    held = Figure(what=what, unit=Unit.BYTES, values=(each,), goal=_at_most(1.1 * (1 << 20)))
+    return [beside_readers, beside_silent, against(beside_silent, beside_readers, _at_most(1.2)), held]
 
 
-def _ticks(outlet: HubOutlet, crowd: Crowd, ticks: int) -> Latency:
-    crowd.latency()
-    for _ in range(ticks):
-        outlet.publish(1, BURST)
-        crowd.receive(BURST)
-    outlet.settle()
-    return crowd.latency()[0]
+def _watchers(bench: Bench, requests: Sequence[bytes]) -> AbstractContextManager[Crowd]:
+    return crowd_of(bench.stack.hub, requests, Talk.WEBSOCKET, [vitals_room(WATCHED_BED)])
+
+
+@dataclass(slots=True)
+class _Burst:
+    """Ticks of BURST messages to one bed; `memory` is the most that the hub was seen to take."""
+
+    outlet: HubOutlet
+    pid: int
+    memory: int = 0
+
+    def publish(self, ticks: int, *crowds: Crowd) -> None:
+        """The next tick comes when all who read have had the last."""
+        for _ in range(ticks):
+            self.outlet.publish(1, BURST)
+            for crowd in crowds:
+                crowd.receive(BURST)
+            self.memory = max(self.memory, resident_bytes(self.pid))
+        self.outlet.settle()
 
 
 def _p99(latency: Latency, who: str) -> Figure:
