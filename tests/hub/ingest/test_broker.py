@@ -3,9 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from hub.ingest.broker import Broker, Delivery
+from bedside.services.mosquitto import Mosquitto
+from hub.ingest.broker import Broker, Delivery, LiveBroker
 from hub.settings import MqttSettings
+from tests.conftest import HUB_PASSWORD
+from tests.hub.ingest.support import gateway
+from vitals.topics import Channel, topic
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 0x10, 0x20, 0x32, 0x40, 0x82, 0x90
 WAIT_SECONDS = 10
@@ -66,3 +71,26 @@ async def test_a_topic_that_is_not_utf_8_is_handed_on_as_no_topic_and_the_next_m
             broker.acknowledge(delivery)
         assert [await raw.acknowledged.get(), await raw.acknowledged.get()] == [1, 2]
         await broker.stop()
+
+
+async def test_what_the_broker_kept_is_not_live(tmp_path: Path, mosquitto_server: Mosquitto):
+    """A retained waveform would be drawn as if it were now, at each start of the hub."""
+    password = tmp_path / "password"
+    password.write_text(HUB_PASSWORD)
+    settings = MqttSettings(port=mosquitto_server.port, username="hub", password_file=password)
+    loop, heard = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+    broker = LiveBroker(
+        settings,
+        [topic("+", Channel.WAVEFORMS)],
+        lambda _, payload: loop.call_soon_threadsafe(heard.put_nowait, payload),
+    )
+    async with asyncio.timeout(WAIT_SECONDS), gateway(mosquitto_server.port) as one:
+        await one.send_live(b"kept", retain=True)
+        try:
+            await broker.start()
+            await broker.wait_connected()
+            await one.send_live(b"live")
+            assert await heard.get() == b"live"
+        finally:
+            await one.send_live(b"", retain=True)
+            await broker.stop()

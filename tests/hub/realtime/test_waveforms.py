@@ -10,6 +10,7 @@ from hub.rooms.live_only import LiveMessage
 from tests.hub.realtime.sockets import ask, send
 from tests.support.hub import HOSPITAL, PATIENT, LiveHub, receive, running_hub
 from tests.support.sse import events
+from tests.support.waiting import eventually
 from vitals.events import EventName
 
 ROOM = f"patient:{PATIENT}:waveforms"
@@ -159,7 +160,7 @@ async def test_a_client_that_stops_reading_loses_waveforms_first_and_no_alert(tm
         told = alerts = 0
         async with asyncio.timeout(30):
             while hub.live.clients.outbound.waveforms_dropped < 500:  # beyond what sockets hold
-                assert await tell(hub, *range(told, told + 4), padding=8000) == 1
+                assert await tell(hub, *range(told, told + 4), padding=4000) == 1
                 told += 4
                 if told % 200 == 0:
                     alerts += 1
@@ -176,6 +177,26 @@ async def test_a_client_that_stops_reading_loses_waveforms_first_and_no_alert(tm
         assert len(hub.live.clients) == 1
 
 
+async def test_what_waits_of_a_room_is_not_sent_to_who_has_left_it(tmp_path, redis_server):
+    limits = {"unsent_bytes": 256 * 1024, "waveform_bytes": 32 * 1024}
+    async with (
+        running_hub(tmp_path, redis_server.url, **limits) as hub,
+        hub.connect("/realtime/ws", max_queue=1) as slow,
+    ):
+        await ask(slow, type="subscribe", room=ROOM)
+        (client,) = hub.live.clients._clients
+        slow.transport.pause_reading()
+        async with asyncio.timeout(30):
+            while client._outlet.unsent < 32 * 1024 / 4 or not client._waveforms._waiting:
+                await tell(hub, *range(4), padding=4000)
+        await send(slow, type="unsubscribe", room=ROOM)
+        await eventually(lambda: not client.rooms, seconds=30)
+        slow.transport.resume_reading()
+        assert (await receive(slow, until="subscription"))["status"] == "unsubscribed"
+        await eventually(lambda: not client._waveforms._waiting, seconds=30)
+        assert (await ask(slow, type="ping"))["type"] == "pong"
+
+
 async def test_a_stream_that_is_not_read_loses_waveforms_first_and_is_not_closed(tmp_path, redis_server):
     limits = {"unsent_bytes": 256 * 1024, "waveform_bytes": 32 * 1024}
     path = f"/realtime/events/patient/{PATIENT}?waveforms=1"
@@ -184,7 +205,7 @@ async def test_a_stream_that_is_not_read_loses_waveforms_first_and_is_not_closed
         told = 0
         async with asyncio.timeout(30):
             while hub.live.clients.outbound.waveforms_dropped < 500:
-                assert await tell(hub, *range(told, told + 4), padding=8000) == 1
+                assert await tell(hub, *range(told, told + 4), padding=4000) == 1
                 told += 4
         await hub.owner.publish(HOSPITAL, [ALERTS], {"a": 1}, event=EventName.PATIENT_ALERT)
         names: list[str] = []
