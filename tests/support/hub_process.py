@@ -42,10 +42,18 @@ class HubProcess:
         )
 
     async def publish(
-        self, room: str, *, count: int, event: EventName = EventName.PATIENT_VITALS_UPDATE, **data: object
+        self,
+        room: str,
+        *,
+        count: int,
+        pause: float = 0,
+        event: EventName = EventName.PATIENT_VITALS_UPDATE,
+        **data: object,
     ) -> None:
-        """Publish so many messages, one after the other; `number` in their data says which, `at` when, on this machine's monotonic clock."""
-        await self._ask({"room": room, "count": count, "event": event, "data": {"patient_id": PATIENT} | data})
+        """Publish so many messages, one after the other, with a `pause` of seconds after each; `number` in their data says which, `at` when, on this machine's monotonic clock."""
+        await self._ask(
+            {"room": room, "count": count, "pause": pause, "event": event, "data": {"patient_id": PATIENT} | data}
+        )
 
     async def drain(self) -> None:
         """Let nobody in, and ask all clients to leave."""
@@ -118,6 +126,8 @@ async def _obey(hub: Any, order: dict[str, Any]) -> dict[str, object]:
     for number in range(order.get("count", 0)):
         data = order["data"] | {"number": number, "at": time.monotonic()}
         await hub.owner.publish(HOSPITAL, [order["room"]], data, event=EventName(order["event"]))
+        if order["pause"]:
+            await asyncio.sleep(order["pause"])
     outbound = hub.live.clients.outbound
     return {"clients": len(hub.live.clients), "frames": outbound.frames, "coalesced": outbound.coalesced}
 

@@ -28,6 +28,7 @@ VITALS, ALERTS = f"patient:{PATIENT}:vitals", f"patient:{PATIENT}:alerts"
 PADDING = "x" * 20_000
 SMALL_BUFFER = 4096
 CONNECTED_AT_ONCE = 50
+PAUSE_SECONDS = 0.05
 WAIT_SECONDS = 60
 MARK = re.compile(rb'"number":(\d+),"at":([\d.]+)')
 UPGRADE = (
@@ -99,7 +100,7 @@ async def heard(listeners: Sequence[Listener], count: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was seen of one crowd: the others' delays in seconds, memory in bytes for each silent client, messages left out."""
+    """What was seen of one crowd: the others' delays in seconds while the silent ones are behind, memory in bytes for each of these, messages left out."""
 
     p50: float
     p99: float
@@ -108,20 +109,22 @@ class Outcome:
     still_there: int
 
 
-async def outcome(hub: HubProcess, count: int, silent: int, *, numerics: int, alerts: int) -> Outcome:
-    """Publish large numerics, then large alerts. Every reader must get each of them, in order."""
+async def outcome(hub: HubProcess, count: int, silent: int, *, numerics: int, alerts: int, paced: int = 1) -> Outcome:
+    """Publish large numerics, then a few at a ward's pace, then large alerts. Every reader must get each of them, in order."""
     listeners = await crowd(hub, count, silent=silent)
     before, began = hub.memory(), await hub.figures()
     hub.forget_peak()
     await hub.publish(VITALS, count=numerics, heart_rate=60, padding=PADDING)
     await heard(listeners, numerics)
+    await hub.publish(VITALS, count=paced, pause=PAUSE_SECONDS, heart_rate=60)
+    await heard(listeners, numerics + paced)
     after_numerics = await hub.figures()
     assert after_numerics["clients"] == count, "numerics end nobody: they are coalesced"
     await hub.publish(ALERTS, count=alerts, event="patient.alert", padding=PADDING)
-    await heard(listeners, numerics + alerts)
+    await heard(listeners, numerics + paced + alerts)
     reading = [listener for listener in listeners if not listener.silent]
-    assert all(each.numbers == [*range(numerics), *range(alerts)] for each in reading)
-    delays = sorted(delay for each in reading for delay in each.delays)
+    assert all(each.numbers == [*range(numerics), *range(paced), *range(alerts)] for each in reading)
+    delays = sorted(delay for each in reading for delay in each.delays[numerics : numerics + paced])
     peak, ended = hub.peak(), await hub.figures()
     for listener in listeners:
         listener.leave()
@@ -154,7 +157,13 @@ async def _full(redis_url: str, count: int, silent: int) -> None:
     with tempfile.TemporaryDirectory(prefix="bedside-") as folder:
         async with hub_process(Path(folder), redis_url) as hub:
             for quiet in (0, silent, 0, silent):
-                print(quiet, "silent of", count, await outcome(hub, count, quiet, numerics=300, alerts=250), flush=True)
+                print(
+                    quiet,
+                    "silent of",
+                    count,
+                    await outcome(hub, count, quiet, numerics=300, alerts=250, paced=200),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
