@@ -105,6 +105,7 @@ MEANINGS: Final = {
     "limits.retry_seconds": "How long to wait between attempts to follow the rooms again.",
     "limits.lease_margin_seconds": "How much before a lease's end the rooms refuse its owner: as much as database's and Redis's clocks may differ.",
     "limits.arrival_seconds": "How long address and headers of a request or handshake may take to arrive.",
+    "limits.arriving_connections": "For how many connections address and headers are waited at a time; of more, the one that has taken longest is ended.",
     "limits.drain_seconds": "When the hub stops: over how long its clients are asked to reconnect elsewhere, one after the other.",
     "limits.presence_lease_seconds": "How long a user counts as present on a node that has died.",
     "limits.presence_refresh_seconds": "How often each node renews the presence of its users; less than half of `presence_lease_seconds`.",

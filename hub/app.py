@@ -102,6 +102,7 @@ def create_app(settings: HubSettings, open_components: OpenComponents) -> FastAP
 
     app = FastAPI(title="Bedside", version=version("bedside"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
+    app.state.arriving = {}  # connections whose request has not come yet: HttpWire's
     app.state.metrics_token = _metrics_token(settings)
     app.state.delivery_lag = lag
     app.state.published_keys = verification.published

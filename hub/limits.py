@@ -25,7 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `canary_seconds`. `lease_margin_seconds` is how much earlier than a lease's end the rooms refuse its owner, for clocks
     that differ. Presence lasts `presence_lease_seconds` and is renewed every `presence_refresh_seconds`; a node that has not been
     heard of for `node_lease_seconds` counts as gone. `request_seconds` is how long a REST request waits for the record, `arrival_seconds` how long a request's
-    or a handshake's address and headers may take to arrive. Clients of a node that stops are asked to leave within `drain_seconds`.
+    or a handshake's address and headers may take to arrive; of more than `arriving_connections` for which they are waited the oldest is ended. Clients of a node that stops are asked to leave within `drain_seconds`.
     Redis: at most `redis_connections` to each server, for which callers wait their turn, `redis_wait_seconds` at most.
     Tokens: `token_life_seconds` from `iat` to `exp`, after which a revocation is forgotten; a ticket is good for `ticket_seconds`; a client is
     told `expiring_seconds` before its token ends. What is open to clients: the record's changes are looked for every `access_seconds`, and all
@@ -61,6 +61,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     node_lease_seconds: Seconds = 6
     request_seconds: Seconds = 10
     arrival_seconds: Seconds = 20
+    arriving_connections: Count = 1000
     drain_seconds: Seconds = 3
     redis_connections: Count = 32
     redis_wait_seconds: Seconds = 2

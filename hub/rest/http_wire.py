@@ -14,6 +14,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
+from hub.limits import Limits
 from hub.realtime.outbound import Outbound, Outlet
 from hub.realtime.wire import EXTENSION
 from hub.rest.problems import problem
@@ -34,6 +35,7 @@ class HttpWire(HttpToolsProtocol):
     _in_head = False
     _refused = False
     _arriving: asyncio.TimerHandle | None = None
+    _waiting: "dict[HttpWire, None]"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -99,15 +101,26 @@ class HttpWire(HttpToolsProtocol):
 
     def _expect_arrival(self) -> None:
         app: Any = self.config.app
-        self._arriving = self.loop.call_later(app.state.settings.limits.arrival_seconds, self._has_not_arrived)
+        limits: Limits = app.state.settings.limits
+        self._arriving = self.loop.call_later(limits.arrival_seconds, self._has_not_arrived)
+        self._waiting = app.state.arriving
+        self._waiting[self] = None
+        if len(self._waiting) > limits.arriving_connections:
+            next(iter(self._waiting)).make_room()
+
+    def make_room(self) -> None:
+        """Of all whose request has not arrived this one has been waited for longest, and others want to be heard."""
+        self._arrived()
+        self.transport.abort()
 
     def _arrived(self) -> None:
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
+            del self._waiting[self]
 
     def _has_not_arrived(self) -> None:
-        self._arriving = None
+        self._arrived()
         if not self._in_head:
             self.transport.close()
         elif not self._refused:
