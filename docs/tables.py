@@ -108,7 +108,7 @@ MEANINGS: Final = {
     "limits.arriving_connections": "For how many connections address and headers are waited at a time; of more, the one that has taken longest is ended.",
     "limits.drain_seconds": "When the hub stops: over how long its clients are asked to reconnect elsewhere, one after the other.",
     "limits.presence_lease_seconds": "How long a user counts as present on a node that has died.",
-    "limits.presence_refresh_seconds": "How often each node renews the presence of its users; less than half of `presence_lease_seconds`.",
+    "limits.presence_refresh_seconds": "How often each node renews the presence of its users; at most half of `presence_lease_seconds`.",
     "limits.node_lease_seconds": "After how long without a word a node counts as gone: its connections count no more for `user_connections` and the statistics.",
     "limits.request_seconds": "How long a REST request waits for the record.",
     "limits.redis_connections": "Connections to each Redis server; who needs one more waits for it,",

@@ -32,6 +32,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open rooms are gone over every `recheck_seconds`. `break_glass_seconds` is how long break-glass opens a patient.
     """
 
+    def __post_init__(self) -> None:
+        if self.presence_refresh_seconds * 2 > self.presence_lease_seconds:
+            raise ValueError(
+                "presence_refresh_seconds must be at most half of presence_lease_seconds, or users would flap"
+            )
+
     message_bytes: Count = 64 * 1024
     connection_rooms: Count = 512
     user_connections: Count = 10

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -97,8 +98,11 @@ def statistics(figures: Iterable[Figures], claims: Claims) -> dict[str, Any]:
     }
 
 
+_parsed: Final = lru_cache(maxsize=32_768)(parse_room)
+
+
 def _may_see(claims: Claims, address: RoomAddress) -> bool:
-    room = parse_room(address.room)
+    room = _parsed(address.room)
     if not role_may(claims, Verb.WATCH, room.kind):
         return False
     if address.hospital_id == SYSTEM or covers_hospital(claims, address.hospital_id):

@@ -76,6 +76,8 @@ class Endpoint:
 ENDPOINTS = [
     Endpoint(method="POST", path=("realtime", "test", "publish"), body=TRIAL),
     Endpoint(method="GET", path=("realtime", "stats")),
+    Endpoint(method="GET", path=("realtime", "presence", f"patient:{PATIENT}")),
+    Endpoint(method="GET", path=("metrics",)),
     Endpoint(
         method="GET",
         path=("realtime", "history", f"patient:{PATIENT}"),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,9 +13,14 @@ from hub.errors import RoomsUnavailable
 from hub.rooms import servers
 from hub.rooms.feed import Feed
 from hub.rooms.messages import Message, RoomAddress
+from hub.rooms.nodes import Nodes
+from hub.rooms.presence import Activity, Attending, PresenceStore
+from hub.rooms.presence_feed import PresenceFeed
+from hub.rooms.quotas import Quotas
 from hub.rooms.rooms import Rooms, room_key, state_key
 from hub.settings import RedisSettings
 from tests.hub.rooms.failover import QUICK, STREAM, WAIT_SECONDS, hanging, measured, seen, watched_hub
+from tests.hub.rooms.presence_ear import Ear
 from tests.hub.rooms.publications import HOSPITAL, VITALS, fence, publication
 from tests.hub.rooms.watchers import Watcher, join, make_feed
 from tests.support.waiting import eventually
@@ -87,6 +93,27 @@ async def test_messages_come_on_sharded_channels_of_watched_rooms_only(
     channels = [cluster.ask(node, "PUBSUB SHARDCHANNELS", "bedside:{*") for node in cluster.nodes]
     assert [channel for each in channels for channel in each] == [room_key(ROOM).encode()]
     assert not any(cluster.ask(node, "PUBSUB CHANNELS", "bedside:*") for node in cluster.nodes)
+
+
+async def test_presence_and_limits_are_one_over_all_shards(rooms: Rooms):
+    """What is of a hospital, of a user and of the nodes is on one shard each, and presence comes on sharded channels."""
+    stores = [PresenceStore(rooms.servers, QUICK, node=node) for node in ("n1", "n2")]
+    following = PresenceFeed(rooms.servers, stores[0], QUICK, node="n1", random=Random(1))
+    task = asyncio.create_task(following.run())
+    ear = Ear()
+    following.watch(ROOM, ear)
+    await eventually(lambda: ear.heard == [(VITALS, {})], seconds=WAIT_SECONDS)
+    await stores[1].write([Attending(address=ROOM, user="ann", status=Activity.IDLE)])
+    await eventually(lambda: ear.heard[1:] == [(VITALS, "ann", Activity.IDLE)], seconds=WAIT_SECONDS)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    first, second = (Quotas(rooms.servers, QUICK, node=node) for node in ("n1", "n2"))
+    for user in ("ann", "bob", "eve"):
+        assert [(await first.tokens(user, 30)).tokens, (await second.tokens(user, 30)).tokens] == [30, 10]
+        await first.have(user, QUICK.user_connections)
+        assert not await second.may_have(user, 1)
+    assert await Nodes(rooms.servers, QUICK, name="n1").live(b"figures")
+    assert await Nodes(rooms.servers, QUICK, name="n2").figures() == {"n1": b"figures"}
 
 
 async def test_rooms_whose_slot_moves_to_another_master_are_followed_there(

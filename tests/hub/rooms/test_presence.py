@@ -14,6 +14,7 @@ from hub.rooms.messages import RoomAddress
 from hub.rooms.presence import Activity, Attending, PresenceStore, change_from, presence_key
 from hub.rooms.presence_feed import PresenceFeed
 from hub.rooms.rooms import Rooms
+from tests.hub.rooms.presence_ear import Ear
 from tests.support.waiting import eventually
 
 VITALS = RoomAddress(hospital_id="h1", room="patient:p1:vitals")
@@ -159,19 +160,6 @@ async def test_without_redis_it_says_so(redis_server: Redis):
     with pytest.raises(RoomsUnavailable, match="does not answer"):
         await PresenceStore(gone.servers, Limits(), node="n1").reap("h1")
     await gone.close()
-
-
-class Ear:
-    """A watcher that remembers."""
-
-    def __init__(self) -> None:
-        self.heard: list[object] = []
-
-    def present(self, address: RoomAddress, users: dict[str, Activity]) -> None:
-        self.heard.append((address.room, dict(users)))
-
-    def presence_changed(self, address: RoomAddress, user: str, status: Activity | None) -> None:
-        self.heard.append((address.room, user, status))
 
 
 async def test_what_was_missed_without_a_connection_is_told_as_differences(
