@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from weakref import WeakValueDictionary
 
 from hub.errors import RoomsUnavailable
 from hub.limits import Limits
@@ -31,6 +32,7 @@ class Admission:
         self._nodes = nodes
         self._attendance = attendance
         self._kept: Counter[str] = Counter()
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._limits = limits
         self._fallback = fallback
         self._due: dict[str, None] = {}
@@ -48,32 +50,38 @@ class Admission:
     @asynccontextmanager
     async def place(self, user: str) -> AsyncIterator[bool]:
         """Whether the user may have one more connection. Where so its place is kept until the end of the block: enter it there."""
-        self._kept[user] += 1
-        before = self._attendance.connections(user)
+        async with self._asking.setdefault(
+            user, asyncio.Lock()
+        ):  # one after the other, or all of too many were refused
+            said = self._count(user) + 1
+            try:
+                allowed = await self._may_have(user, said)
+            except BaseException:
+                self.gone(user)  # what was said may have been heard
+                raise
+            self._kept[user] += allowed
+        self.refused += not allowed
         try:
-            allowed = await self._may_have(user)
-            self.refused += not allowed
             yield allowed
         finally:
-            self._kept[user] -= 1
+            self._kept[user] -= allowed
             if not self._kept[user]:
                 del self._kept[user]
-            if self._attendance.connections(user) <= before:
-                self.gone(user)  # the place was not taken: say the number again
+            if allowed and self._count(user) != said:
+                self.gone(user)  # the place was not taken, or others have come and gone: say the number again
 
     def _count(self, user: str) -> int:
-        return self._attendance.connections(user) + self._kept[user]
+        return self._attendance.connections(user) + self._kept.get(user, 0)
 
-    async def _may_have(self, user: str) -> bool:
-        """Whether the user may have the connections that they have here, and those that are just coming."""
+    async def _may_have(self, user: str, count: int) -> bool:
+        """Whether the user may have so many connections here."""
         if self._fallback.is_in_force:
             self._fallback.times += 1
             return True
         try:
-            allowed = await self._quotas.may_have(user, self._count(user))
+            allowed = await self._quotas.may_have(user, count)
             if not allowed:
-                living = await self._nodes.living()
-                allowed = await self._quotas.may_have(user, self._count(user), living=living)
+                allowed = await self._quotas.may_have(user, count, living=await self._nodes.living())
         except RoomsUnavailable as error:
             self._fallback.begin(error)
             self._fallback.times += 1

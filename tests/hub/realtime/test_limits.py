@@ -1,7 +1,8 @@
 """Rates and connections of one user over several nodes, over WebSocket, SSE and REST, with and without Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import websockets
 from bedside.services.redis import Redis, redis
 from hub.errors import RoomsUnavailable
 from hub.limits import Limits
+from hub.realtime.admission import Admission
+from hub.realtime.attendance import Attendance
 from hub.realtime.rates import ASK_AGAIN_SECONDS, TOKEN_SECONDS, TOKENS_AT_ONCE, Fallback, Rates
 from hub.rooms.quotas import Granted
 from tests.hub.realtime.sockets import ask, closed, send
@@ -116,15 +119,31 @@ async def test_connections_are_counted_over_nodes_and_transports(nodes: tuple[Li
         await eventually(lambda: _lets_in(first, token), seconds=WAIT_SECONDS)
 
 
+async def test_of_too_many_at_once_as_many_as_allowed_are_let_in(nodes: tuple[LiveHub, LiveHub]):
+    """Six handshakes of one user on each of two nodes at the same time: three get in, on whichever node."""
+    token = nodes[0].token(subject="ann")
+    async with contextlib.AsyncExitStack() as stack:
+        clients = await asyncio.gather(
+            *(stack.enter_async_context(hub.connect("/realtime/ws", token=token)) for hub in nodes * 6)
+        )
+
+        assert sum(await asyncio.gather(*(_is_in(client) for client in clients))) == 3
+
+
 async def _lets_in(hub: LiveHub, token: str) -> bool:
-    """Whether one more connection is let in; a refused one is closed with 1013."""
+    """Whether one more connection is let in."""
     async with hub.connect("/realtime/ws", token=token) as client:
-        try:
-            await send(client, type="ping")
-            return (await receive(client))["type"] == "pong"
-        except websockets.ConnectionClosed:
-            assert client.close_code == 1013
-            return False
+        return await _is_in(client)
+
+
+async def _is_in(client: websockets.ClientConnection) -> bool:
+    """Whether a client is answered; one that was refused is closed with 1013."""
+    try:
+        await send(client, type="ping")
+        return (await receive(client))["type"] == "pong"
+    except websockets.ConnectionClosed:
+        assert client.close_code == 1013
+        return False
 
 
 async def test_a_killed_nodes_connections_lock_nobody_out(tmp_path: Path, redis_server: Redis):
@@ -262,3 +281,38 @@ async def test_who_is_quiet_costs_no_memory(rates: Rates, bucket: Bucket, clock:
     await rates.wait_seconds("ann")
     rates.forget()
     assert rates._purses.keys() == {"ann"}
+
+
+class ThreeAtMost:
+    """Quotas of a user who has nothing elsewhere; an answer takes a turn of the loop."""
+
+    def __init__(self) -> None:
+        self.said: list[int] = []
+
+    async def may_have(self, user: str, count: int, *, living: Sequence[str] = ()) -> bool:
+        await asyncio.sleep(0)
+        return count <= 3
+
+    async def have(self, user: str, count: int) -> None:
+        self.said.append(count)
+
+    async def living(self) -> list[str]:
+        return ["n1"]
+
+
+async def test_places_are_given_one_after_the_other_and_given_back(clock: list[float]):
+    quotas, attendance = ThreeAtMost(), Attendance()
+    admission = Admission(quotas, quotas, attendance, Limits(), Fallback(lambda: clock[0]))
+    saying = asyncio.create_task(admission.say())
+    all_asked = asyncio.Barrier(6)
+
+    async def come() -> bool:
+        async with admission.place("ann") as allowed:
+            await all_asked.wait()
+        return allowed
+
+    assert sorted(await asyncio.gather(*(come() for _ in range(6)))) == [False] * 3 + [True] * 3
+    assert admission.refused == 3
+    await eventually(lambda: quotas.said[-1:] == [0], seconds=30)  # nobody has taken the place
+    saying.cancel()
+    await asyncio.gather(saying, return_exceptions=True)
