@@ -13,15 +13,15 @@ from tests.conftest import GATEWAY_PASSWORD
 from tests.hub.ingest.support import chunk, now
 from vitals.identifiers import DeviceKey
 from vitals.topics import Channel, topic
-from vitals.waveform_envelope import MAX_WAVEFORM_BYTES, encode_chunk, encode_waveforms
+from vitals.waveform_envelope import MAX_CHUNKS, MAX_WAVEFORM_BYTES, encode_chunk, encode_waveforms
 
 MESSAGES_PER_SECOND = 200
-"""Twelve megabytes a second: several times what the hub takes, and no more than the broker can pass on, which would else fill its memory."""
+"""Fifty thousand chunks: twice what a core could work on, and no more bytes than the broker can pass on, which would else fill its memory."""
 
 
 def flood(port: int, device_id: str) -> None:
     device = DeviceKey(device_type="pulse_oximeter", device_id=device_id)
-    many = [encode_chunk(chunk((n % 128,) * 400, device=device)) for n in range(38)]
+    many = [encode_chunk(chunk((n % 128,), device=device)) for n in range(MAX_CHUNKS)]
     payload = encode_waveforms(gateway="gw-1", sent=now(), chunks=many)
     assert MAX_WAVEFORM_BYTES / 2 < len(payload) <= MAX_WAVEFORM_BYTES, len(payload)
     client = paho.Client(CallbackAPIVersion.VERSION2)
