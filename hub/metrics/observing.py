@@ -48,6 +48,7 @@ def _of_clients(samples: Samples, live: Live) -> None:
     samples.set("bedside_frames_sent_total", outbound.frames)
     samples.set("bedside_writes_total", outbound.writes)
     samples.set("bedside_numerics_coalesced_total", outbound.coalesced)
+    samples.set("bedside_waveforms_dropped_total", outbound.waveforms_dropped)
     for (kind, result), count in live.feed.recoveries.items():
         samples.set("bedside_recoveries_total", count, kind, result)
 

@@ -57,6 +57,7 @@ _ALL: Final = (
         Kind.COUNTER,
         "Continuous values that were replaced by newer ones before a client got them.",
     ),
+    Metric("bedside_waveforms_dropped_total", Kind.COUNTER, "Messages of waveforms that slow clients were not sent."),
     Metric(
         "bedside_delivery_lag_seconds",
         Kind.HISTOGRAM,

@@ -25,7 +25,7 @@ def test_a_quick_run_gives_checked_figures_with_their_baselines():
     assert set(Path(tempfile.gettempdir()).glob("bedside-bench-*")) <= before
     (line,) = done.stdout.splitlines()
     said = json.loads(line)
-    assert set(said["benches"]) == {"drivers", "ingest", "fanout"}
+    assert set(said["benches"]) == {"drivers", "ingest", "fanout", "waveforms"}
     for report in said["benches"].values():
         figures = {(figure["what"], figure["unit"]): figure for figure in report["figures"]}
         assert all(len(figure["rounds"]) == 1 for figure in figures.values())
