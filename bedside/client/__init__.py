@@ -5,6 +5,7 @@ It needs the hub nowhere: `pip install 'bedside[client]'`.
 
 from bedside.client.client import Client
 from bedside.client.errors import ClientError, ConnectionEnded, NotConnected, RequestRefused, TokenUnavailable
+from bedside.client.event_stream import EventStreamReader, EventTooLong, StreamEvent
 from bedside.client.events import (
     ClientEvent,
     Closed,
@@ -36,6 +37,8 @@ __all__ = [
     "ConnectionEnded",
     "Denied",
     "Event",
+    "EventStreamReader",
+    "EventTooLong",
     "Expiring",
     "Gap",
     "Link",
@@ -50,6 +53,7 @@ __all__ = [
     "RequestRefused",
     "Revoked",
     "RoomRequest",
+    "StreamEvent",
     "Subscribed",
     "Timings",
     "TokenUnavailable",

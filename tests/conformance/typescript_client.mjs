@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const { Client, TokenUnavailable } = await import(pathToFileURL(`${process.argv[2]}/index.js`).href);
+const { Client, EventStreamReader, eventStream, TokenUnavailable } = await import(pathToFileURL(`${process.argv[2]}/index.js`).href);
 const clients = new Map();
 
 function say(number, message) {
@@ -19,6 +19,32 @@ function source(tokens) {
     if (token === null) throw new TokenUnavailable("ask again");
     return token;
   };
+}
+
+/** What a reader makes of bytes that come in these pieces. */
+function read(pieces) {
+  const reader = new EventStreamReader();
+  const events = pieces.flatMap((piece) => reader.receiveData(piece));
+  return { events, last_id: reader.lastId, retry: reader.retryMilliseconds ?? null };
+}
+
+/** The different things that a reader makes of bytes, split at each place, and of single bytes. */
+function readings(numbers) {
+  const bytes = Uint8Array.from(numbers);
+  const splits = numbers.map((_, at) => [bytes.slice(0, at), bytes.slice(at)]);
+  const all = [...splits, numbers.map((_, at) => bytes.slice(at, at + 1))];
+  return [...new Set(all.map((pieces) => JSON.stringify(read(pieces))))].map((text) => JSON.parse(text));
+}
+
+/** The names of a stream's events up to one, and the cursor then. */
+async function follow({ url, token, last_id, until }) {
+  const reader = new EventStreamReader({ lastId: last_id });
+  const names = [];
+  for await (const event of eventStream(url, { token, reader })) {
+    names.push(event.name);
+    if (event.name === until) return { names, last_id: reader.lastId };
+  }
+  return { names, last_id: null };
 }
 
 class Driven {
@@ -65,6 +91,10 @@ class Driven {
       case "start_reading":
         this.reading = true;
         return this.resume?.();
+      case "read":
+        return say(this.number, { answer: readings(rest.bytes) });
+      case "follow":
+        return void follow(rest).then((answer) => say(this.number, { answer }));
       case "close":
         clients.delete(this.number);
         return this.client.close();
