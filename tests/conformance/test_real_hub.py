@@ -17,6 +17,7 @@ from tests.conformance.driven import Driven, Open
 from tests.conformance.line import Line, line
 from tests.conformance.script import DATA, TIMINGS, assert_has
 from tests.support.hub import HOSPITAL, PATIENT, WARD, LiveHub, running_hub
+from tests.support.waiting import eventually
 from vitals.events import EventName
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -182,20 +183,46 @@ async def test_a_reader_that_stops_loses_no_alert(hub: LiveHub, open_client: Ope
         assert numbers == list(range(1, 101))
 
 
-async def test_a_token_that_ends_is_followed_by_the_next_and_nothing_is_missed(hub: LiveHub, open_client: Open):
-    short = {"hospitals": [HOSPITAL], "ttl": timedelta(seconds=2), "now": datetime.now(UTC)}
-    tokens = [hub.token("viewer", **short), hub.token("viewer")]
-    async with bench(hub, open_client, tokens=tokens) as on:
-        numbers, ended = [], False
+def short_token(hub: LiveHub) -> str:
+    """One whose end is near, so that the hub says so at once."""
+    return hub.token("viewer", hospitals=[HOSPITAL], ttl=timedelta(seconds=2), now=datetime.now(UTC))
+
+
+async def test_a_token_that_is_about_to_end_is_refreshed_on_the_standing_connection(hub: LiveHub, open_client: Open):
+    end = datetime.now(UTC) + timedelta(seconds=2)
+    async with bench(hub, open_client, rooms=(), tokens=[short_token(hub), hub.token("viewer")]) as on:
+        await on.shows("expiring")
+        refreshed = await on.shows("refreshed")
+        assert datetime.fromisoformat(refreshed["expires"]) > datetime.now(UTC) + timedelta(minutes=30)
+        await on.client.order({"do": "subscribe", "rooms": [ALERTS]})
+        await on.shows("subscribed")
+        await eventually(lambda: datetime.now(UTC) > end + timedelta(seconds=0.2))
         await on.alert(1)
-        while not (ended and len(numbers) == 2):
-            event = (await on.client.says())["event"]
-            if event["kind"] == "event":
-                numbers.append(event["data"]["repeat"])
-            if event["kind"] in ("refreshed", "recovered") and not ended:
-                ended = True
-                await on.alert(2)
-        assert numbers == [1, 2]
+        await on.shows_alert(1)
+
+
+async def test_a_token_that_has_ended_is_followed_by_the_next_and_nothing_is_missed(hub: LiveHub, open_client: Open):
+    """There is no other one yet when the hub warns."""
+    async with bench(hub, open_client, rooms=(), tokens=[short_token(hub), None, hub.token("viewer")]) as on:
+        await on.shows("expiring")
+        await on.client.order({"do": "subscribe", "rooms": [ALERTS]})
+        await on.shows("subscribed")
+        await on.shows("closed", code=4501, terminal=False)
+        await on.alert(1)
+        await on.shows("reconnected")
+        await on.shows("recovered", room=ALERTS)
+        await on.shows_alert(1)
+
+
+async def test_a_user_whose_tokens_are_taken_back_is_out(hub: LiveHub, open_client: Open):
+    async with bench(hub, open_client) as on:
+        answer = await hub.http.post(
+            "/auth/revocations", json={"subject": "viewer", "reason": "left"}, headers=hub.headers("admin")
+        )
+        assert answer.status_code < 300, answer.text
+        await on.shows("closed", code=4501, terminal=False)
+        await on.shows("closed", code=4501, terminal=True)
+        assert_has(await on.client.says(), {"ended": "ConnectionEnded", "code": 4501})
 
 
 async def test_tokens_that_are_not_believed_are_the_end(hub: LiveHub, open_client: Open):
