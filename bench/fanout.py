@@ -99,10 +99,10 @@ def _delivery(bench: Bench, plan: Plan, say: Say) -> Found:
     return Found(figures=delivery_figures(rounds), picture=picture(panels(rounds), _caption(plan)))
 
 
-def _caption(plan: Plan) -> str:
+def _caption(plan: Plan) -> Sequence[str]:
     return (
-        f"The server's CPU a delivered message to {plan.sizes.clients} clients, as a multiple of bare send(); orange: {JOINED} messages a tick. "
-        f"{datetime.now(UTC):%d %B %Y}, {described()['processor']}"
+        f"The server's CPU a delivered message, as a multiple of bare send(); the mark: {JOINED} messages a tick.",
+        f"{plan.sizes.clients} clients, {plan.rounds} rounds; {datetime.now(UTC):%d %B %Y}, {described()['processor']}",
     )
 
 

@@ -1,28 +1,30 @@
 """The messages that the baselines send: as long as the hub's own for an oximeter's reading, and in the same form."""
 
+import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bench.errors import BenchFailed
 from bench.ward import oximeter, patient, pulse, spo2
 
-_MEASURED: Final = "2026-11-24T12:00:00.123456Z"
+_BEGAN: Final = datetime(2026, 11, 24, 12, tzinfo=UTC)
+_INTERVAL: Final = timedelta(seconds=1, microseconds=7919)
 _ROOM: Final = f"patient:{patient(0)}:vitals"
 _EPOCH: Final = "0123456789abcdef01234567"
 
 
 def websocket_message(offset: int) -> bytes:
     """Message number `offset` of a room, from 1, as WebSocket clients see it."""
-    head = {"type": "vitals_update", "event_id": f"{offset:024x}", "timestamp": _MEASURED}
     tail = {"room": _ROOM, "data": _data(offset), "epoch": _EPOCH, "offset": offset, "n": 2 * offset}
-    return _compact(head | {"event": "patient.vitals.update"} | tail)
+    return _compact(_members(offset) | {"event": "patient.vitals.update"} | tail)
 
 
 def event_message(offset: int) -> bytes:
     """The same as the `data` of a server-sent event."""
-    meta = {"type": "vitals_update", "event_id": f"{offset:024x}", "timestamp": _MEASURED, "room": _ROOM}
-    return _compact(_data(offset) | {"meta": meta | {"epoch": _EPOCH, "offset": offset, "n": 2 * offset}})
+    meta = _members(offset) | {"room": _ROOM, "epoch": _EPOCH, "offset": offset, "n": 2 * offset}
+    return _compact(_data(offset) | {"meta": meta})
 
 
 def check(messages: Sequence[bytes], sent: int) -> None:
@@ -36,6 +38,12 @@ def check(messages: Sequence[bytes], sent: int) -> None:
             raise BenchFailed(f"message {place} says {data['spo2']} % and {data['heart_rate']}/min")
 
 
+def _members(offset: int) -> dict[str, object]:
+    """Ids and times change as in real messages, which a compressor can't foresee."""
+    event_id = hashlib.sha256(b"%d" % offset).hexdigest()[:24]
+    return {"type": "vitals_update", "event_id": event_id, "timestamp": _time(offset)}
+
+
 def _data(offset: int) -> dict[str, object]:
     place = offset - 1
     return {
@@ -44,10 +52,14 @@ def _data(offset: int) -> dict[str, object]:
         "heart_rate": pulse(place),
         "device_id": oximeter(0).device_id,
         "device_type": oximeter(0).device_type.value,
-        "timestamp": _MEASURED,
-        "measured": {"spo2": _MEASURED, "heart_rate": _MEASURED},
+        "timestamp": _time(offset),
+        "measured": {"spo2": _time(offset), "heart_rate": _time(offset)},
         "source": "pulse",
     }
+
+
+def _time(offset: int) -> str:
+    return (_BEGAN + offset * _INTERVAL).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _compact(message: dict[str, object]) -> bytes:

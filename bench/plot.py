@@ -14,6 +14,7 @@ _LABELS: Final = 260
 _ROW: Final = 26
 _BAR: Final = 16
 _TITLE: Final = 44
+_LINE: Final = 18
 _STYLE: Final = """
 text { font: 13px system-ui, sans-serif; fill: #1f2933 } .title { font-weight: 600; font-size: 15px } .value { font-size: 12px }
 .bar { fill: #9aa5b1 } .hub { fill: #0b7285 } .bare { fill: #52606d } .joined { stroke: #d9480f; stroke-width: 3 }
@@ -30,19 +31,19 @@ class Bar:
     joined: float | None = None
 
 
-def picture(panels: Mapping[str, Sequence[Bar]], caption: str) -> str:
+def picture(panels: Mapping[str, Sequence[Bar]], caption: Sequence[str]) -> str:
     """One panel a transport, its bars sorted by what a single message costs."""
     drawn: list[str] = []
     top = 16
     for title, bars in panels.items():
         drawn += _panel(title, sorted(bars, key=lambda bar: bar.single), top)
         top += _TITLE + _ROW * len(bars) + 16
-    drawn.append(_text(16, top + 14, caption, "value"))
-    height = top + 30
+    drawn += [_text(16, top + 14 + _LINE * place, line, "value") for place, line in enumerate(caption)]
+    height = top + 14 + _LINE * len(caption)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
-            f"<title>{escape(caption)}</title>",
+            f"<title>{escape(caption[0])}</title>",
             f"<style>{_STYLE}</style>",
             f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
             *drawn,
