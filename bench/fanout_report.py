@@ -12,7 +12,7 @@ from bench.servers import HUB, Kind
 
 RIVAL_FIGURES: Final = frozenset({"delivery"})
 """The parts of the fan-out that rivals are in."""
-_NAMES: Final = {Kind.WEBSOCKET: "WebSocket", Kind.EVENTS: "server-sent events"}
+_NAMES: Final = {Kind.WEBSOCKET: "WebSocket", Kind.EVENTS: "Server-sent events"}
 _GOALS: Final = {
     (Kind.WEBSOCKET, 1, BARE): 1 / 0.70,
     (Kind.WEBSOCKET, 1, SOCKET_IO): 1 / 1.65,

@@ -13,7 +13,7 @@ def test_bars_are_sorted_and_as_long_as_what_they_say():
         Bar(name="bare send()", single=1.0),
         Bar(name="hub", single=1.2, joined=0.3),
     ]
-    root = ET.fromstring(picture({"WebSocket": bars}, "measured"))  # noqa: S314 - our own
+    root = ET.fromstring(picture({"WebSocket": bars}, ["measured", "today"]))  # noqa: S314 - our own
     widths = [float(rect.attrib["width"]) for rect in root.iter(f"{SVG}rect") if rect.attrib["class"] != "ground"]
     assert [round(width / widths[0], 2) for width in widths] == [1.0, 1.2, 4.0]
     said = [text.text for text in root.iter(f"{SVG}text")]
@@ -26,4 +26,5 @@ def test_bars_are_sorted_and_as_long_as_what_they_say():
         "slow & <old>",
         "4.00 ×",
         "measured",
+        "today",
     ]
