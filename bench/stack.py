@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from bedside.hub_client import HubUnreachable, get
 from bedside.services.locate import Program
 from bedside.services.mosquitto import Mosquitto, mosquitto
-from bedside.services.process import Service, free_port, write_private
+from bedside.services.process import Service, ServiceFailed, free_port, write_private
 from bedside.services.redis import redis
 from bedside.up.toml import toml
 from bench.errors import BenchFailed
@@ -25,6 +25,7 @@ from hub.auth.tokens import Role, mint
 S = TypeVar("S", bound=Service)
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 READY_SECONDS: Final = 20.0
+LOG_LINES: Final = 10
 _POLL_SECONDS: Final = 0.001
 
 
@@ -92,12 +93,20 @@ def running_broker(folder: Path) -> Iterator[RunningBroker]:
 
 @contextmanager
 def started(service: S) -> Iterator[S]:
-    """A service for the length of the block."""
+    """A service for the length of the block. Raises ServiceFailed with the end of its log, whose folder is then gone."""
     try:
-        service.start()
+        _start(service)
         yield service
     finally:
         service.stop()
+
+
+def _start(service: Service) -> None:
+    try:
+        service.start()
+    except ServiceFailed as failure:
+        said = service.log.read_text(encoding="utf-8", errors="replace").splitlines() if service.log.exists() else []
+        raise ServiceFailed("\n".join([str(failure), *said[-LOG_LINES:]])) from failure
 
 
 def python(name: str, module: str, arguments: Sequence[str], folder: Path) -> Service:
