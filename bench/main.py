@@ -27,14 +27,15 @@ ratios count, absolute figures drift on a machine that others share. docs/explan
 exit codes: 0 ok, 1 a check failed, 2 usage, 4 a program is missing or does not start
 
 examples:
-  ./dev bench                     all benchmarks, about three minutes
+  ./dev bench                     all benchmarks, about five minutes
   ./dev bench ingest --rounds 10
+  ./dev bench fanout --only delivery --against nchan socket.io --plot picture.svg
   ./dev bench --quick --json      small and fast: whether it works, not how fast it is"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parsed(arguments)
     cores = choose_cores()
     cores.settle()
     allow_many_files()
@@ -85,6 +86,14 @@ _BENCHES: Final[Mapping[str, Callable[[argparse.Namespace, Cores, Say], Report]]
 
 def _chosen(parsed: argparse.Namespace) -> Sequence[str]:
     return (parsed.bench,) if parsed.bench else tuple(_BENCHES)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.plot and (parsed.bench not in (None, "fanout") or "delivery" not in (parsed.only or ["delivery"])):
+        parser.error("--plot draws the fan-out's delivery, which is left out here")
+    return parsed
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,3 +42,5 @@ def test_what_it_can_do_is_said_and_what_it_cannot_is_refused():
     refused = bench("--rounds", "0")
     assert refused.returncode == 2
     assert "'0' is not between 1 and 50" in refused.stderr
+    refused = bench("fanout", "--only", "memory", "--plot", "picture.svg")
+    assert (refused.returncode, "which is left out here" in refused.stderr) == (2, True)
