@@ -146,9 +146,9 @@ async def test_clients_that_never_read_cost_a_mebibyte_each_at_most_and_the_othe
     tmp_path: Path, redis_server: Redis
 ):
     async with hub_process(tmp_path, redis_server.url) as hub:
-        await outcome(hub, 20, 0, numerics=50, alerts=50)  # what the process needs anyway
-        seen = await outcome(hub, 24, 12, numerics=300, alerts=250)
-    assert seen.coalesced > 12 * 10, "each of them was spared numerics"
+        await outcome(hub, 20, 0, numerics=20, alerts=20)  # what the process needs anyway
+        seen = await outcome(hub, 16, 8, numerics=280, alerts=250)
+    assert seen.coalesced > 8 * 10, "each of them was spared numerics"
     assert seen.still_there == 0, "alerts are never left out, so all of them were ended"
     assert seen.bytes_each <= MIB
 
