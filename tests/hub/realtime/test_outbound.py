@@ -2,13 +2,21 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from hub.limits import Limits
 from hub.realtime import outbound as module
@@ -234,5 +242,58 @@ def test_a_client_that_takes_nothing_is_gone_soon_after_the_end(on_loop, monkeyp
             side.outlet.finish([b"z"])
             side.outlet.hang_up()
             await eventually(lambda: side.client.told[-1:] == ["gone"], seconds=WAIT_SECONDS)
+
+    on_loop(scenario)
+
+
+def _contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's and a client's, of a certificate made for this test alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    both = folder / "server.pem"
+    both.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(both)
+    return server, ssl.create_default_context(cafile=str(both))
+
+
+def test_under_tls_nothing_goes_beside_the_transport(on_loop, tmp_path, monkeypatch):
+    def write(*_: object) -> int:
+        raise AssertionError("plain bytes in the midst of TLS")
+
+    monkeypatch.setattr(module.os, "write", write)
+    server_side, client_side = _contexts(tmp_path)
+    random = Random(SEED)
+    chunks = [random.randbytes(random.choice([1, 1000, 100_000])) for _ in range(50)]
+
+    async def scenario() -> None:
+        transports: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Accepted(transports), "127.0.0.1", 0, ssl=server_side
+        )
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_side, server_hostname="localhost")
+        client = Client()
+        outlet = Outlet(await transports.get(), set(), Outbound(Limits(unsent_bytes=1 << 30)))
+        outlet.open(client)
+        for chunk in chunks:
+            outlet.push(chunk)
+            await asyncio.sleep(0)
+        outlet.finish([b"last"])
+        outlet.hang_up()
+        async with asyncio.timeout(WAIT_SECONDS):
+            assert await reader.read() == b"".join(chunks) + b"last"
+        writer.close()
+        await writer.wait_closed()
+        await eventually(lambda: "gone" in client.told, seconds=WAIT_SECONDS)
+        server.close()
+        await server.wait_closed()
 
     on_loop(scenario)

@@ -18,6 +18,7 @@ from tests.support.hub import (
     receive,
     running_hub,
 )
+from vitals.events import EventName
 
 GENERAL = f"patient:{PATIENT}"
 VITALS = f"patient:{PATIENT}:vitals"
@@ -336,6 +337,22 @@ async def test_a_client_that_asks_for_a_rate_gets_the_latest_and_all_that_is_no_
 async def test_a_rate_that_is_none_is_a_bad_message(hub: LiveHub, max_rate: object):
     async with hub.connect("/realtime/ws") as client:
         assert (await ask(client, type="subscribe", room=VITALS, max_rate=max_rate))["code"] == "bad_message"
+
+
+async def test_a_client_that_was_too_slow_comes_back_and_has_missed_no_alert(tmp_path, redis_server):
+    async with running_hub(tmp_path, redis_server.url, unsent_bytes=100_000) as hub:
+        slow = await hub.connect("/realtime/ws", max_queue=1).__aenter__()
+        position = await ask(slow, type="subscribe", room=ALERTS)
+        slow.transport.pause_reading()
+        while len(hub.live.clients):
+            await hub.owner.publish(HOSPITAL, [ALERTS], {"padding": "x" * 60_000}, event=EventName.PATIENT_ALERT)
+        slow.transport.abort()
+        top = hub.owner.n[HOSPITAL]
+        first = top - 3
+        async with hub.connect("/realtime/ws") as client:
+            since = {"epoch": position["epoch"], "offset": first}
+            assert (await ask(client, type="subscribe", room=ALERTS, since=since))["recovered"]
+            assert [(await receive(client))["offset"] for _ in range(3)] == [*range(first + 1, top + 1)]
 
 
 async def test_stopping_the_hub_asks_clients_to_reconnect(tmp_path, redis_server):
