@@ -98,7 +98,7 @@ MEANINGS: Final = {
     "limits.replay_messages": "Messages of a room's history in one answer.",
     "limits.replay_bytes": "Missed messages that one request to subscribe is given, about; rooms of which more were missed are told as a gap, with their latest state.",
     "limits.ping_seconds": "How often the hub pings a WebSocket client.",
-    "limits.silence_seconds": "After how long without a sign of life a client is closed; more than `ping_seconds`.",
+    "limits.silence_seconds": "After how long without a sign of life a client is closed, and any whose network takes nothing (on Linux); more than `ping_seconds`.",
     "limits.comment_seconds": "How often an SSE stream gets a comment, so that proxies keep it open.",
     "limits.top_check_seconds": "How often every watched room is compared with its history, for messages that Redis lost on their way.",
     "limits.canary_seconds": "How often a canary goes through Redis's live channel, to notice that it has died.",

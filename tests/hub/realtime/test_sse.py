@@ -1,9 +1,11 @@
 """Server-sent events, read over real HTTP, on a real Redis."""
 
+import asyncio
 from random import Random
 
 import pytest
 
+from tests.hub.rest.raw_http import request
 from tests.support.hub import CUFF, HOSPITAL, OTHER_HOSPITAL, OTHER_PATIENT, PATIENT, LiveHub, running_hub
 from tests.support.sse import events
 from tests.support.waiting import eventually
@@ -136,6 +138,19 @@ async def test_a_comment_comes_when_nothing_else_does(tmp_path, redis_server):
     ):
         await stream.next()
         assert (await stream.next(comments=True)).name == ":"
+
+
+async def test_a_stream_of_which_nothing_is_taken_is_given_up(tmp_path, redis_server):
+    """As after a network cut: the hub has little to send, so no limit of bytes would ever end it."""
+    async with running_hub(tmp_path, redis_server.url, silence_seconds=1, unsent_bytes=1 << 30) as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port, limit=1024)
+        writer.write(request(STREAM, f"Authorization: Bearer {hub.token()}"))
+        await reader.readuntil(b"\r\n\r\n")
+        await eventually(lambda: len(hub.live.clients) == 1)
+        for _ in range(100):  # more than the kernel's buffers hold
+            await hub.owner.publish(HOSPITAL, [ALERTS], {"padding": "x" * 100_000}, event=EventName.PATIENT_ALERT)
+        await eventually(lambda: len(hub.live.clients) == 0, seconds=30)
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(
