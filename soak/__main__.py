@@ -1,22 +1,26 @@
 """`python -m soak`: the recovery matrix for as many steps as one likes, on a Redis of its own."""
 
 import argparse
+import logging
 import secrets
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import seed as seeded
+from hypothesis.errors import HypothesisException
 from hypothesis.stateful import run_state_machine_as_test
 
 from bedside.services.locate import ComponentMissing
 from bedside.services.process import ServiceFailed
 from bedside.services.redis import redis
 from soak.recovery import Recovery
+from soak.world import PromiseBroken
 
 STEPS: Final = 100_000
 _BAR: Final = 30
@@ -34,6 +38,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until so many steps are done, or a promise is broken; the exit code."""
     parsed = _parser().parse_args(arguments)
+    logging.getLogger("hub").setLevel(logging.CRITICAL)  # it says of each step here what went wrong
     first = secrets.randbelow(10**6) if parsed.seed is None else parsed.seed
     try:
         with tempfile.TemporaryDirectory(prefix="bedside-soak-") as folder:
@@ -55,10 +60,14 @@ def _run(folder: Path, *, steps: int, seed: int) -> int:
             _one_seed(seed)
             _say(steps, seed, time.monotonic() - began)
             seed += 1
-    except AssertionError as broken:
-        print(f"\nsoak: a promise was broken with seed {seed}:\n{broken}", file=sys.stderr)
+    except (PromiseBroken, HypothesisException, ExceptionGroup):
+        if not Recovery.broken:
+            raise
+        notes = "".join(traceback.format_exc(limit=0))
+        print(f"\nsoak: seed {seed} broke a promise: {Recovery.broken[0]}\n{notes}", file=sys.stderr)
         return 1
     finally:
+        Recovery.bury()
         service.stop()
     print(f"\n{Recovery.steps} steps, {Recovery.gaps} gaps told, none in silence, nothing twice, nothing in disorder")
     return 0

@@ -1,5 +1,6 @@
 """A hospital's record and owner, as far as rooms can tell: what is committed, what of it is published, and what a restore takes back."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,10 @@ STATELESS: Final = ROOMS[2].room
 
 
 class Record:
-    """The truth: `log` says for each N of the present record epoch which rooms its message goes to."""
+    """The truth: `log` says for each N of the present record epoch which rooms its message goes to.
+
+    What is read of it may be `lag` commits old, each time one less, as on a standby that catches up.
+    """
 
     def __init__(self) -> None:
         self.record_epoch = 1
@@ -31,6 +35,7 @@ class Record:
         self.published_through = 0
         self.log: dict[int, tuple[str, ...]] = {}
         self.away = False
+        self.lag = 0
 
     def commit(self, rooms: Sequence[RoomAddress]) -> None:
         self.n += 1
@@ -51,9 +56,12 @@ class Record:
         """Each state is the N that it is of."""
         if self.away:
             raise RecordUnavailable("the record is away, for this run")
-        state = msgspec.Raw(msgspec.json.encode({"n": self.n}))
+        n, record_epoch = max(0, self.n - self.lag), self.record_epoch
+        self.lag = max(0, self.lag - 1)
+        await asyncio.sleep(0.001)
+        state = msgspec.Raw(msgspec.json.encode({"n": n}))
         known = {room: None if room == STATELESS else state for room in rooms}
-        return LatestStates(record_epoch=self.record_epoch, n=self.n, states=known)
+        return LatestStates(record_epoch=record_epoch, n=n, states=known)
 
 
 async def publish(record: Record, rooms: Rooms, *, coalesced: bool = False) -> None:

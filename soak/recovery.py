@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from bedside.services.redis import Redis
 from hub.rooms.messages import RoomAddress
 from soak.record import ROOMS
-from soak.world import World
+from soak.world import PromiseBroken, World
 
 WHO: Final = st.sampled_from(("ann", "ben", "cem"))
 NODES: Final = st.sampled_from(("a", "b"))
@@ -28,11 +28,25 @@ class Recovery(RuleBasedStateMachine):
     steps: ClassVar[int] = 0
     gaps: ClassVar[int] = 0
     restarts: ClassVar[bool] = True
+    broken: ClassVar[list[str]] = []
+    _living: ClassVar[set["Recovery"]] = set()
 
     def __init__(self) -> None:
         super().__init__()
         self._runner = asyncio.Runner()
         self._world = self._runner.run(self._begun())
+        self._living.add(self)
+
+    @classmethod
+    def bury(cls) -> None:
+        """End what hypothesis left alive, as it does where a failure does not come again in the same way."""
+        for life in tuple(cls._living):
+            life._end()
+
+    def _end(self) -> None:
+        self._living.discard(self)
+        self._runner.run(self._world.end())
+        self._runner.close()
 
     async def _begun(self) -> World:
         world = World(self.redis)
@@ -41,7 +55,11 @@ class Recovery(RuleBasedStateMachine):
 
     def _do(self, step: Coroutine[Any, Any, None]) -> None:
         Recovery.steps += 1
-        self._runner.run(step)
+        try:
+            self._runner.run(step)
+        except PromiseBroken as broken:
+            self.broken.append(str(broken))
+            raise
 
     @rule(rooms=SOME_ROOMS, count=FEW)
     def messages_are_published(self, rooms: list[RoomAddress], count: int) -> None:
@@ -89,6 +107,10 @@ class Recovery(RuleBasedStateMachine):
     def the_record_goes_away_or_comes_back(self, *, away: bool) -> None:
         self._world.record.away = away
 
+    @rule(commits=FEW)
+    def the_record_is_read_from_a_standby(self, commits: int) -> None:
+        self._world.record.lag = commits
+
     @rule(node=NODES)
     def a_node_dies_and_another_takes_its_place(self, node: str) -> None:
         self._do(self._world.replace_node(node))
@@ -117,13 +139,14 @@ class Recovery(RuleBasedStateMachine):
 
     @invariant()
     def no_promise_is_broken(self) -> None:
-        assert self._world.faults() == []
+        if faults := self._world.faults():
+            self.broken.extend(faults)
+            raise PromiseBroken("; ".join(faults))
 
     def teardown(self) -> None:
         try:
-            self._runner.run(self._world.settle())
+            self._do(self._world.settle())
             self.no_promise_is_broken()
             Recovery.gaps += sum(subscriber.gaps for subscriber in self._world.subscribers.values())
         finally:
-            self._runner.run(self._world.end())
-            self._runner.close()
+            self._end()

@@ -6,6 +6,8 @@ once and in the order of N; and no state is older than what was shown before it.
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from hub.rooms.messages import Message, Position, RoomAddress
 from hub.rooms.watched import Joined
 
@@ -72,6 +74,8 @@ class Subscriber:
     def _begin(self, joined: Joined) -> None:
         """Go on from a state, or from a position alone."""
         floor = joined.n if joined.snapshot is None else joined.snapshot.n
+        if joined.snapshot is not None and msgspec.json.decode(joined.snapshot.state) != {"n": floor}:
+            self._fault(joined.address.room, f"a state that says to be of N {floor} is not")
         before = self.views.get(joined.address)
         newest = before.newest if before else (0, 0)
         if joined.gap is not None:

@@ -20,7 +20,13 @@ from soak.subscriber import Subscriber
 
 QUIET_SECONDS = 60.0
 """How long it may take until everyone stands where the rooms stand; far more than it ever should."""
+START_SECONDS: Final = 60.0
+"""What a node gets to follow its rooms for the first time."""
 _LIMITS: Final = Limits(top_check_seconds=0.05, retry_seconds=0.02, canary_seconds=5)
+
+
+class PromiseBroken(AssertionError):
+    """What did not hold, in sentences."""
 
 
 class Node:
@@ -114,7 +120,8 @@ class World:
 
     async def start_node(self, name: str) -> None:
         node = self._nodes[name] = Node(name, self.redis.url, self.record)
-        await asyncio.wait_for(node.feed.wait_healthy(), QUIET_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            await node.feed.wait_healthy()
 
     async def replace_node(self, name: str) -> None:
         await self._nodes.pop(name).end()
@@ -188,7 +195,8 @@ class World:
     async def _until(self, holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         deadline = time.monotonic() + QUIET_SECONDS
         while not await holds():
-            assert time.monotonic() < deadline, otherwise
+            if time.monotonic() > deadline:
+                raise PromiseBroken(otherwise)
             await asyncio.sleep(0.002)
 
     async def _published(self) -> bool:
