@@ -20,6 +20,7 @@ from device_drivers.driver import Driver, Option, Transport
 from device_drivers.registry import DRIVERS, FORMATS
 from edge_agent.connection import mermaid
 from hub.auth.rights import RIGHTS, Verb
+from hub.auth.settings import OURS
 from hub.auth.tokens import Role
 from hub.metrics.table import METRICS
 from hub.realtime.clients import Close
@@ -45,12 +46,9 @@ MEANINGS: Final = {
     "auth.token_types": "What `typ` of a token may be; `at+jwt` for access tokens of RFC 9068.",
     "auth.lone_audience": "Whether `aud` must be the audience alone; with `false` it may stand in a list, as Keycloak writes it.",
     "auth.leeway_seconds": "By how much the issuer's clock may be ahead, for `iat` and `nbf`; `exp` is exact.",
-    "auth.claims.sub": "Where a token names its user. Levels with dots: `realm_access.roles`; a whole name with dots in it is found too.",
-    "auth.claims.jti": "Where it has its own id.",
-    "auth.claims.roles": "Where its roles are, a list.",
-    "auth.claims.hospitals": "Where its hospitals are, a list of ids.",
-    "auth.claims.wards": "Where its wards are, a list of `hospital_id:ward_id`.",
-    "auth.claims.patients": "Where its patients are, a list of ids.",
+    **{
+        f"auth.claims.{claim}": f"Where a token has its `{claim}`; `a.b` for a level below." for claim in OURS.mapping()
+    },
     "auth.roles": 'What the issuer\'s names of roles mean: `"ward-nurse" = "clinician"`. Where one is said, other names mean nothing.',
     "auth.public_origin": "The hub's own origin as browsers see it, where a proxy changes scheme, host or port: `https://bedside.hospital.example`.",
     "auth.origins": "Other origins whose pages may talk to the hub; never with the session's cookie.",
