@@ -46,9 +46,7 @@ MEANINGS: Final = {
     "auth.token_types": "What `typ` of a token may be; `at+jwt` for access tokens of RFC 9068.",
     "auth.lone_audience": "Whether `aud` must be the audience alone; with `false` it may stand in a list, as Keycloak writes it.",
     "auth.leeway_seconds": "By how much the issuer's clock may be ahead, for `iat` and `nbf`; `exp` is exact.",
-    **{
-        f"auth.claims.{claim}": f"Where a token has its `{claim}`; `a.b` for a level below." for claim in OURS.mapping()
-    },
+    **{f"auth.claims.{name}": f"Where in a token `{name}` stands (`a.b.c`)." for name in OURS.mapping()},
     "auth.roles": 'What the issuer\'s names of roles mean: `"ward-nurse" = "clinician"`. Where one is said, other names mean nothing.',
     "auth.public_origin": "The hub's own origin as browsers see it, where a proxy changes scheme, host or port: `https://bedside.hospital.example`.",
     "auth.origins": "Other origins whose pages may talk to the hub; never with the session's cookie.",

@@ -295,7 +295,7 @@ async def running_hub(
     limits = {name: changes.pop(name) for name in tuple(changes) if name in Limits.__struct_fields__}
     settings = HubSettings(
         database_url="sqlite+aiosqlite://",
-        auth=AuthSettings(secret_file=secret_file, shared_secret=True, **changes.pop("auth", {})),
+        auth=AuthSettings(**{"secret_file": secret_file, "shared_secret": True} | changes.pop("auth", {})),
         port=changes.pop("port", None) or free_port(),
         redis_url=redis_url,
         limits=Limits(**{"drain_seconds": 0.05} | limits),
