@@ -50,9 +50,8 @@ class Admission:
     @asynccontextmanager
     async def place(self, user: str) -> AsyncIterator[bool]:
         """Whether the user may have one more connection. Where so its place is kept until the end of the block: enter it there."""
-        async with self._asking.setdefault(
-            user, asyncio.Lock()
-        ):  # one after the other, or all of too many were refused
+        one_by_one = self._asking.setdefault(user, asyncio.Lock())
+        async with one_by_one:  # else all are counted before any is allowed
             said = self._count(user) + 1
             try:
                 allowed = await self._may_have(user, said)
