@@ -29,10 +29,12 @@ COMPONENTS: Final = {
         programs=("postgres", "initdb", "pg_isready"), packages=("postgresql",), formula="postgresql"
     ),
     "chromium": Component(programs=("chromium",), packages=("chromium", "fonts-dejavu-core"), formula=None),
+    "nginx": Component(programs=("nginx",), packages=("nginx",), formula="nginx"),
+    "caddy": Component(programs=("caddy",), packages=("caddy",), formula="caddy"),
     "spin": Component(programs=("spin",), packages=("spin",), formula="spin"),
 }
 DEMO: Final = ("mosquitto", "redis", "dbus")
-TESTS: Final = (*DEMO, "postgresql", "chromium")
+TESTS: Final = (*DEMO, "postgresql", "chromium", "nginx", "caddy")
 MODEL: Final = ("spin",)
 _MAC_DOES_WITHOUT: Final = frozenset({"dbus"})
 """BlueZ, and so its simulation, is Linux's own."""

@@ -30,6 +30,8 @@ _HINTS: Final = {
     "postgres": "apt install postgresql (macOS: brew install postgresql)",
     "pg_isready": "apt install postgresql (macOS: brew install postgresql)",
     "initdb": "apt install postgresql (macOS: brew install postgresql)",
+    "nginx": "apt install nginx (macOS: brew install nginx)",
+    "caddy": "apt install caddy (macOS: brew install caddy)",
     "chromium": "apt install chromium (Ubuntu: snap install chromium; macOS: install Google Chrome)",
 }
 

@@ -37,6 +37,12 @@ class Running:
 
 @pytest.fixture
 def composition(tmp_path: Path, postgres_service: Postgres) -> Iterator[Running]:
+    with composed(tmp_path, postgres_service) as running:
+        yield running
+
+
+@contextmanager
+def composed(tmp_path: Path, postgres_service: Postgres) -> Iterator[Running]:
     """Broker, Redis and PostgreSQL of the composition."""
     make_secrets(tmp_path / "secrets", ["gw-1"])
     compose = load(tmp_path / "secrets")
