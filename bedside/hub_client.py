@@ -1,6 +1,7 @@
 """Asking a hub over HTTP, for commands that look at one: blocking, small, standard library only."""
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -29,13 +30,15 @@ class Answer:
     date: datetime | None
 
 
-def get(url: str, *, token: str | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
+def get(
+    url: str, *, token: str | None = None, seconds: float = ANSWER_SECONDS, tls: ssl.SSLContext | None = None
+) -> Answer:
     """GET `url`; a redirection is an answer too and not followed, for the token is for this hub. Raises HubUnreachable."""
     if not url.startswith(("http://", "https://")):
         raise HubUnreachable(f"{url}: must begin with http:// or https://")
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        return _asked(urllib.request.Request(url, headers=headers), seconds)  # noqa: S310 - http and https, checked above
+        return _asked(urllib.request.Request(url, headers=headers), seconds, tls)  # noqa: S310 - http and https, checked above
     except urllib.error.URLError as error:
         raise HubUnreachable(f"{url}: {getattr(error.reason, 'strerror', None) or error.reason}") from error
     except HTTPException as error:
@@ -51,19 +54,23 @@ class _Stays(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _asked(request: urllib.request.Request, seconds: float) -> Answer:
+def _asked(request: urllib.request.Request, seconds: float, tls: ssl.SSLContext | None) -> Answer:
     try:
-        with _opener(request).open(request, timeout=seconds) as response:
+        with _opener(request, tls).open(request, timeout=seconds) as response:
             return _answer(response.status, response.headers, response.read(LONGEST_ANSWER))
     except urllib.error.HTTPError as refused:
         with refused:
             return _answer(refused.code, refused.headers, refused.read(LONGEST_ANSWER))
 
 
-def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
+def _opener(request: urllib.request.Request, tls: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
     """No proxy stands between us and this machine."""
-    here = (urlsplit(request.full_url).hostname or "") in _LOOPBACK
-    return urllib.request.build_opener(_Stays, *([urllib.request.ProxyHandler({})] if here else []))
+    handlers: list[urllib.request.BaseHandler] = []
+    if (urlsplit(request.full_url).hostname or "") in _LOOPBACK:
+        handlers.append(urllib.request.ProxyHandler({}))
+    if tls is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=tls))
+    return urllib.request.build_opener(_Stays, *handlers)
 
 
 def _answer(status: int, headers: Message, body: bytes) -> Answer:

@@ -3,6 +3,7 @@
 `faults` reads what the settings name (secrets, rules, registry) as the hub will, and asks nobody over the network.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ def faults(settings: HubSettings) -> tuple[str, ...]:
     """Everything for which the hub would refuse to start, each beginning with its key."""
     checks: tuple[Callable[[HubSettings], Iterator[str]], ...] = (
         _database,
+        _tls,
         _redis,
         _payload_keys,
         _mqtt,
@@ -68,6 +70,21 @@ def _database(settings: HubSettings) -> Iterator[str]:
         return
     if engine.is_sqlite and settings.role is not Role.ALL:
         yield f"role: {settings.role} needs PostgreSQL; on SQLite one hub does all"
+
+
+def _tls(settings: HubSettings) -> Iterator[str]:
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None or key is None:
+        if certificate is not key:
+            lacking = "tls_certificate" if certificate is None else "tls_key"
+            yield f"{lacking}: is missing; tls_certificate and tls_key go together"
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except ssl.SSLError:
+        yield f"tls_certificate: {certificate} and the key {key} are no pair of PEM files that fit"
+    except OSError as error:
+        yield f"tls_certificate: can't read it, or its key: {error.strerror}"
 
 
 def _redis(settings: HubSettings) -> Iterator[str]:

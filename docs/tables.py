@@ -52,6 +52,8 @@ MEANINGS: Final = {
     "auth.origins": "Other origins whose pages may talk to the hub; never with the session's cookie.",
     "host": "The address to listen on; `0.0.0.0` for all.",
     "port": "The port to listen on.",
+    "tls_certificate": "The hub's own certificate with those that vouch for it (PEM); then it speaks https and wss alone. With `tls_key`.",
+    "tls_key": "Its key.",
     "redis_url": "The rooms: `redis://:PASSWORD@HOST:6379/0`, or `rediss://` for TLS.",
     "redis.url": "The same as `redis_url`, which it overrides; or one of the next two.",
     "redis.sentinels": "Sentinels, `HOST:PORT` each; more than half of them must name the same master.",

@@ -136,7 +136,17 @@ class _translated:  # noqa: N801 - reads as a word
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, aiomqtt.MqttError):
-            raise MqttUnavailable(str(error)) from error
+            raise MqttUnavailable(_said(error)) from error
+
+
+def _said(error: BaseException) -> str:
+    """The certificate's fault where there is one, without OpenSSL's codes around it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is refused: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__  # aiomqtt hides it
+    return str(error)
 
 
 def _refused(code: object) -> bool:
@@ -153,4 +163,17 @@ def _password(settings: MqttSettings) -> str | None:
 def _tls(settings: MqttSettings) -> ssl.SSLContext | None:
     if not settings.tls:
         return None
-    return ssl.create_default_context(cafile=settings.ca_file)
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    context.sslsocket_class = _ClosingSocket
+    return context
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself where the handshake fails: paho forgets such a socket and leaves it open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's own
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise

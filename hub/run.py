@@ -35,6 +35,8 @@ def server(app: FastAPI, settings: HubSettings) -> Server:
             app,
             host=settings.host,
             port=settings.port,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             http=HttpWire,
             h11_max_incomplete_event_size=settings.limits.head_bytes,
             ws=Handshake,

@@ -111,12 +111,14 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A hub process. `rules_file` None: the rules that come with the product. `production` refuses what only suits development."""
+    """A hub process, which speaks TLS where it has `tls_certificate` and `tls_key`. `rules_file` None: the rules that come with the product. `production` refuses what only suits development."""
 
     database_url: str
     auth: AuthSettings
     host: str = "127.0.0.1"
     port: Port = 5054
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis: RedisSettings = RedisSettings()
     mqtt: MqttSettings = MqttSettings()

@@ -1,6 +1,7 @@
 """Asks the running hub: is it alive and ready, does it believe a token of its secret, is what it shows live."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,14 +29,25 @@ _UPSTREAM: Final = {
 def address(settings: HubSettings) -> str:
     """Where the hub answers on this machine."""
     host = _EVERYWHERE.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def trust(settings: HubSettings) -> ssl.SSLContext | None:
+    """Believes the certificate that this hub has, under whatever name it is asked on this machine; None where it speaks no TLS."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(cafile=settings.tls_certificate)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def ready(settings: HubSettings, subject: Subject) -> Finding:
     url = address(settings)
     try:
-        alive = get(f"{url}/health/live", seconds=ASK_SECONDS)
-        answer = get(f"{url}/health/ready", seconds=ASK_SECONDS)
+        alive = get(f"{url}/health/live", seconds=ASK_SECONDS, tls=trust(settings))
+        answer = get(f"{url}/health/ready", seconds=ASK_SECONDS, tls=trust(settings))
     except HubUnreachable as error:
         return failed(str(error), subject.see("hub", "bedside-hub"), Exit.UNREACHABLE)
     if alive.status != 200:
@@ -62,7 +74,13 @@ def live(settings: HubSettings, subject: Subject) -> Finding:
     headers = {"Authorization": f"Bearer {_token(settings, settings.auth.secret_file)}"}
     try:
         with connect(
-            url, additional_headers=headers, compression=None, proxy=None, open_timeout=ASK_SECONDS, close_timeout=1
+            url,
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+            open_timeout=ASK_SECONDS,
+            close_timeout=1,
+            ssl=trust(settings),
         ) as socket:
             socket.send('{"type": "ping"}')
             return _upstream(url, _pong(socket.recv(timeout=ASK_SECONDS)))

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bedside.doctor import database, redis
-from bedside.doctor.answers import address
+from bedside.doctor.answers import address, trust
 from bedside.doctor.findings import Finding, failed, not_applicable, ok, warning
 from bedside.doctor.running import ASK_SECONDS, at_once
 from bedside.doctor.subject import Subject
@@ -63,7 +63,7 @@ def _hub(settings: HubSettings) -> float | None:
     """None also for what an HTTP date is too coarse to tell from agreement: it counts as none."""
     before = datetime.now(UTC)
     try:
-        date = get(f"{address(settings)}/health/live", seconds=ASK_SECONDS).date
+        date = get(f"{address(settings)}/health/live", seconds=ASK_SECONDS, tls=trust(settings)).date
     except HubUnreachable:
         return None
     if date is None:

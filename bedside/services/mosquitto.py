@@ -3,7 +3,7 @@
 import os
 import pwd
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bedside.services.locate import locate
@@ -17,19 +17,25 @@ class Mosquitto(Service):
     port: int
 
 
-def mosquitto(folder: Path, *, users: Mapping[str, str], port: int | None = None) -> Mosquitto:
-    """A broker, not yet started, with these users and passwords; the user `hub` is the hub, any other is a gateway."""
+def mosquitto(
+    folder: Path, *, users: Mapping[str, str], port: int | None = None, directives: Sequence[str] = ()
+) -> Mosquitto:
+    """A broker, not yet started, with these users and passwords; the user `hub` is the hub, any other is a gateway.
+
+    `directives` are more lines of mosquitto.conf, behind the listener's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     passwords = folder / "passwords"
     _write_passwords(passwords, users)
     acl = write_private(folder / "acl", deployed("mosquitto/acl").read_text(encoding="utf-8"))
+    more = "".join(f"{line}\n" for line in directives)
     configuration = write_private(
         folder / "mosquitto.conf",
         f"{deployed('mosquitto/mosquitto.conf').read_text(encoding='utf-8')}\n"
         f"user {pwd.getpwuid(os.geteuid()).pw_name}\n"
         f"listener {port} 127.0.0.1\npassword_file {passwords}\nacl_file {acl}\n"
-        f"persistence_location {folder}/\nlog_dest stderr\n",
+        f"persistence_location {folder}/\nlog_dest stderr\n{more}",
     )
     service = Mosquitto(
         name="Mosquitto",

@@ -4,6 +4,7 @@ import os
 import pwd
 import secrets
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from bedside.services.locate import Program, locate
@@ -22,8 +23,8 @@ class Postgres(Service):
         return f"postgresql+psycopg://{_USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
 
-def postgres(folder: Path) -> Postgres:
-    """A server, not yet started, whose cluster lies in `folder`. PostgreSQL refuses to run as root: then it runs as `nobody`."""
+def postgres(folder: Path, *, options: Sequence[str] = ()) -> Postgres:
+    """A server, not yet started, whose cluster lies in `folder`; `options` are more of its settings, `NAME=VALUE`. PostgreSQL refuses to run as root: then it runs as `nobody`."""
     folder.mkdir(parents=True, exist_ok=True)
     identity = _identity()
     password = secrets.token_urlsafe(24)
@@ -46,6 +47,7 @@ def postgres(folder: Path) -> Postgres:
             str(folder),
             "-c",
             "max_connections=200",
+            *(word for option in options for word in ("-c", option)),
         ],
         log=folder / "postgres.log",
         answers=lambda: _ready(port),

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from hub.errors import BrokerUnavailable, ConfigurationError
 from hub.settings import MqttSettings
+from hub.tls import client_context, tls_fault
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Broker:
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._life = 0
         self._lost = False
+        self._why = "nothing answers"
         self.is_connected = False
         self._client = self._make()
 
@@ -75,7 +77,7 @@ class Broker:
                 await asyncio.shield(self._first)
         except TimeoutError:
             raise BrokerUnavailable(
-                f"the broker at {self._settings.host}:{self._settings.port} does not answer or refuses the hub's password"
+                f"the broker at {self._settings.host}:{self._settings.port} does not answer or refuses the hub: {self._why}"
             ) from None
 
     async def stop(self) -> None:
@@ -100,7 +102,7 @@ class Broker:
         if self._settings.username:
             client.username_pw_set(self._settings.username, _password(self._settings.password_file))
         if self._settings.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=self._settings.ca_file))
+            client.tls_set_context(client_context(self._settings.ca_file))
         client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -124,7 +126,8 @@ class Broker:
         self._call(self._up)
 
     def _on_connect_fail(self, client: object, data: object) -> None:
-        self._call(self._fail, f"{self._settings.host}:{self._settings.port} can't be reached")
+        fault = tls_fault(sys.exc_info()[1]) or "can't be reached"  # paho calls this while it handles the error
+        self._call(self._fail, f"{self._settings.host}:{self._settings.port}: {fault}")
 
     def _on_disconnect(self, client: object, data: object, flags: object, code: object, properties: object) -> None:
         self._call(self._fail, str(code))
@@ -154,6 +157,7 @@ class Broker:
 
     def _fail(self, reason: str) -> None:
         self.is_connected = False
+        self._why = reason
         if not self._lost:
             self._lost = True
             log.warning("%s is away: %s", self._name, reason)

@@ -5,7 +5,6 @@ how long it waits. A pool that is used up makes its callers wait for their turn,
 """
 
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from hub.errors import ConfigurationError
 from hub.limits import Limits
 from hub.settings import RedisSettings
+from hub.tls import tls_fault
 
 CONNECT_SECONDS: Final = 5
 DEFAULT_PORT: Final = 6379
@@ -110,20 +110,11 @@ def secret_in(key: str, path: Path) -> str:
 
 def reason(error: BaseException) -> str:
     """Why a server could not be spoken to, for a person: its certificate, the password, or the error's kind; no secret in it."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is refused: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"no TLS with it: {cause.reason or type(cause).__name__}"
+    if (fault := tls_fault(error)) is not None:
+        return fault
     if isinstance(error, AuthenticationError | NoPermissionError):
         return "it refuses the user or the password"
     return type(error).__name__
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _tls(settings: RedisSettings, *, given: object = None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from bedside.hub_configuration import faults, load_hub
 from bedside.up.layout import Layout
 from hub.auth.settings import ClaimPaths, JwksSettings
 from hub.limits import Limits
-from hub.settings import AuthSettings, HubSettings, MqttSettings, Role
+from hub.settings import AuthSettings, HubSettings, MqttSettings, RedisSettings, Role
+from tests.support.certificates import Authority
 
 
 @pytest.fixture
@@ -58,6 +59,39 @@ def test_every_fault_begins_with_its_key(secret, tmp_path):
         "bad.toml",
         "registry_file",
     ]
+
+
+@pytest.mark.parametrize(
+    ("redis", "fault"),
+    [
+        (RedisSettings(url="x"), "redis.url: is no Redis address"),
+        (RedisSettings(url="redis://x", cluster=("x",)), "redis: url, sentinels and cluster exclude each other"),
+        (RedisSettings(sentinels=("x:y",)), "redis.sentinels: 'x:y' is no HOST:PORT"),
+        (RedisSettings(cluster=("x:0",)), "redis.cluster: 'x:0' is no HOST:PORT"),
+        (RedisSettings(username="hub"), "redis.password_file: is missing"),
+        (RedisSettings(tls=True, key_file=Path("none")), "redis.certificate_file: is missing"),
+        (RedisSettings(ca_file=Path(__file__)), "redis.ca_file: is for TLS"),
+        (RedisSettings(tls=True, ca_file=Path("none")), "redis.ca_file: can't read none"),
+        (RedisSettings(payload_keys_file=Path("none")), "redis.payload_keys_file: none can't be read"),
+    ],
+)
+def test_a_redis_that_can_not_be_used_is_a_fault(secret, redis, fault):
+    assert faults(settings(secret, redis=redis))[0].startswith(fault)
+
+
+def test_redis_by_tls_with_certificates_is_fine(secret, tmp_path):
+    certificate, key = Authority(tmp_path).issue("hub")
+    redis = RedisSettings(url="rediss://x", ca_file=certificate, certificate_file=certificate, key_file=key)
+    assert faults(settings(secret, redis=redis, tls_certificate=certificate, tls_key=key)) == ()
+
+
+def test_a_certificate_without_its_key_or_with_another_is_a_fault(secret, tmp_path):
+    authority = Authority(tmp_path)
+    (certificate, key), (_, other) = authority.issue("hub"), authority.issue("other")
+    assert "tls_key: is missing" in faults(settings(secret, tls_certificate=certificate))[0]
+    assert "tls_certificate: is missing" in faults(settings(secret, tls_key=key))[0]
+    assert "no pair of PEM files that fit" in faults(settings(secret, tls_certificate=certificate, tls_key=other))[0]
+    assert "can't read it" in faults(settings(secret, tls_certificate=tmp_path / "none", tls_key=key))[0]
 
 
 @pytest.mark.parametrize(("url", "role"), [("not an address", Role.ALL), ("postgresql://x/y", Role.ALL)])
