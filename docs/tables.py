@@ -3,8 +3,8 @@
 A mark is `<!-- table: NAME -->`, up to `<!-- end -->`; with `file:PATH` as the name it holds that file of the checkout.
 """
 
-import argparse
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +15,6 @@ import msgspec
 from bedside.annotations import enumeration_in, holds_list, struct_in
 from bedside.configuration import variable
 from bedside.exits import Exit
-from bedside.main import COMMANDS, parser
 from device_drivers.driver import Driver, Option, Transport
 from device_drivers.registry import DRIVERS, FORMATS
 from edge_agent.connection import mermaid
@@ -29,6 +28,10 @@ from hub.settings import HubSettings
 from vitals.events import EVENTS, EventData, message_type
 from vitals.parameters import PARAMETERS
 from vitals.rooms import RoomKind
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests load this file by its path
+from command_tables import commands
+from command_tables import table as _table
 
 DOCS: Final = Path(__file__).parent
 MEANINGS: Final = {
@@ -123,7 +126,6 @@ MEANINGS: Final = {
 }
 """What each key of hub.toml is for."""
 
-_OF_THIS_MACHINE: Final = re.compile(r" \((%\(default\)s|/[^)]*)\)$")
 _MARKED: Final = re.compile(r"(<!-- table: (?P<name>[a-z-]+(?::[\w./-]+)?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _LANGUAGES: Final = {".py": "python", ".json": "json", ".toml": "toml"}
 
@@ -226,11 +228,6 @@ def hub_settings() -> str:
     return _table(("key", "may be", "default", "meaning"), _settings(HubSettings))
 
 
-def commands() -> str:
-    """Every command with its options, as the parsers have them."""
-    return "\n".join(_command(name, parser(name)) for name in COMMANDS)
-
-
 def exit_codes() -> str:
     return _table(("code", "meaning"), ((str(code.value), code.meaning) for code in Exit))
 
@@ -320,45 +317,6 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _command(name: str, root: argparse.ArgumentParser) -> str:
-    """One command's own parser, found below the root's, and its actions."""
-    chosen = _below(root)[name]
-    heading = f"## bedside {name}\n\n{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.\n"
-    parts = [heading, _options(chosen)]
-    for action, inner in _below(chosen).items():
-        parts.append(f"### bedside {name} {action}\n\n{inner.description}\n\n{_options(inner)}")
-    parts.append(f"```text\n{chosen.epilog}\n```\n" if chosen.epilog else "")
-    return "\n".join(filter(None, parts))
-
-
-def _below(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    found = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
-    return dict(found[0].choices) if found else {}
-
-
-def _options(command: argparse.ArgumentParser) -> str:
-    shown = [
-        action
-        for action in command._actions
-        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
-    ]
-    return _table(("option", "meaning"), ((f"`{_usage(one)}`", _help(one)) for one in shown)) if shown else ""
-
-
-def _usage(action: argparse.Action) -> str:
-    if not action.option_strings:
-        return str(action.metavar or action.dest)
-    if action.nargs == 0:
-        return action.option_strings[-1]
-    choices = "\\|".join(map(str, action.choices)) if action.choices else None
-    return f"{action.option_strings[-1]} {choices or action.metavar or action.dest.upper()}"
-
-
-def _help(action: argparse.Action) -> str:
-    said = _OF_THIS_MACHINE.sub("", action.help or "")
-    return f"{said}; must be given" if action.required and action.option_strings else said
-
-
 def _line(driver: Driver) -> str:
     names = {Transport.BLE: "Bluetooth LE", Transport.USB_HID: "USB HID", Transport.ONE_WIRE: "1-Wire"}
     return f"serial, {driver.serial}" if driver.serial else names[driver.transport]
@@ -382,11 +340,6 @@ def _members(data: type[EventData]) -> str:
 
 def _codes(words: Iterable[object]) -> str:
     return ", ".join(f"`{word}`" for word in words)
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":
