@@ -7,8 +7,8 @@ import threading
 from collections import deque
 from typing import Final
 
-GATEWAY_BYTES: Final = 256 * 1024
-"""What may wait of one gateway: several batches of the largest size, some seconds of a whole ward's."""
+GATEWAY_BYTES: Final = 1024 * 1024
+"""What may wait of one gateway: a second of a ward of 64 beds with 16 waveforms each, minutes of an oximeter."""
 QUEUE_BYTES: Final = 8 * 1024 * 1024
 
 

@@ -13,6 +13,8 @@ from tests.support.sse import events
 from tests.support.waiting import eventually
 from vitals.events import EventName
 
+pytestmark = pytest.mark.slow
+
 ROOM = f"patient:{PATIENT}:waveforms"
 ALERTS = f"patient:{PATIENT}:alerts"
 DATA = {

@@ -22,6 +22,7 @@ from hub.settings import RedisSettings
 from tests.hub.rooms.failover import QUICK, STREAM, WAIT_SECONDS, hanging, measured, seen, watched_hub
 from tests.hub.rooms.presence_ear import Ear
 from tests.hub.rooms.publications import HOSPITAL, VITALS, fence, publication
+from tests.hub.rooms.test_live_only import WAVEFORMS, samples, tell
 from tests.hub.rooms.watchers import Watcher, join, make_feed
 from tests.support.waiting import eventually
 
@@ -114,6 +115,12 @@ async def test_presence_and_limits_are_one_over_all_shards(rooms: Rooms):
         assert not await second.may_have(user, 1)
     assert await Nodes(rooms.servers, QUICK, name="n1").live(b"figures")
     assert await Nodes(rooms.servers, QUICK, name="n2").figures() == {"n1": b"figures"}
+
+
+async def test_waveforms_come_on_sharded_channels_too(rooms: Rooms, feed: Feed[Message]):
+    watcher = await join(feed, WAVEFORMS)
+    assert await tell(rooms, 1, 2) == 1
+    assert await samples(watcher, 2) == [b'{"samples": [1]}', b'{"samples": [2]}']
 
 
 async def test_rooms_whose_slot_moves_to_another_master_are_followed_there(
