@@ -95,9 +95,9 @@ def model(arguments: list[str]) -> int:
 
 
 def docs(arguments: list[str]) -> int:
-    """write the documentation's tables anew from the code"""
+    """write the documentation's tables, and the TypeScript client's catalogue, anew from the code"""
     _prepare(())
-    _become(PYTHON, CHECKOUT / "docs" / "tables.py", *arguments)
+    _become(PYTHON, CHECKOUT / "docs", *arguments)
 
 
 def web_(arguments: list[str]) -> int:

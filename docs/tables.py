@@ -340,15 +340,3 @@ def _members(data: type[EventData]) -> str:
 
 def _codes(words: Iterable[object]) -> str:
     return ", ".join(f"`{word}`" for word in words)
-
-
-if __name__ == "__main__":
-    for document in documents():
-        before = document.read_text(encoding="utf-8")
-        if (after := filled(before)) != before:
-            document.write_text(after, encoding="utf-8")
-            print(f"written: {document.relative_to(DOCS.parent)}")
-    import catalogue
-
-    if catalogue.write():
-        print(f"written: {catalogue.FILE.relative_to(DOCS.parent)}")

@@ -177,6 +177,7 @@ async def test_a_hub_that_restarts_is_found_again_and_nothing_is_missed(tmp_path
                 await heard.live(2)
                 await again.owner.publish(HOSPITAL, [VITALS], rate(4))
                 await eventually(lambda: heard.rates == [1, 2, 3, 4])
+                await eventually(lambda: len(heard.of(ReadingsRead)) > 1)  # it asks the hub no more
     assert heard.of(Missed) == []
 
 
