@@ -29,7 +29,7 @@ RANDOM = [
 
 def settings(path: Path, key: bytes, *, production: bool = False) -> HubSettings:
     path.write_bytes(key)
-    auth = AuthSettings(secret_file=path)
+    auth = AuthSettings(secret_file=path, shared_secret=True)
     return HubSettings(database_url="sqlite+aiosqlite:///r", auth=auth, production=production)
 
 
