@@ -1,5 +1,7 @@
 """A new token on an open WebSocket: the connection goes on with its rights and its end, or as it was."""
 
+import msgspec
+
 from hub.auth.errors import InvalidToken
 from hub.errors import Unavailable
 from hub.realtime.clients import Client
@@ -22,7 +24,7 @@ async def refresh(live: Live, client: Client, request: Refresh) -> None:
         raise BadRequest(Code.FORBIDDEN, str(error), request.id) from error
     except Unavailable as error:
         raise BadRequest(Code.UNAVAILABLE, str(error), request.id) from error
-    client.claims = claims
+    client.claims = msgspec.structs.replace(claims, session=client.claims.session)  # its end still ends the connection
     live.clients.renew(client)
     about = {} if request.id is None else {"id": request.id}
     client.tell("refreshed", expires=rfc3339(claims.expires), **about)

@@ -1,6 +1,7 @@
 """How browsers come in: tickets, sessions behind a cookie, and only from pages that are let in. The first credential decides."""
 
 import asyncio
+import json
 
 import pytest
 import websockets
@@ -145,6 +146,8 @@ class TestSessions:
             websockets.connect(hub.url("/realtime/ws"), additional_headers=cookie, origin=own(hub)) as client,
             hub.connect("/realtime/ws") as other,
         ):
+            await client.send(json.dumps({"type": "refresh", "token": hub.token()}))
+            assert (await receive(client))["type"] == "refreshed"
             ended = await hub.http.delete("/realtime/session", headers=cookie | page)
             assert 'bedside-session=""' in ended.headers["set-cookie"]
             assert (await closed(client)).rcvd.code == 4501
