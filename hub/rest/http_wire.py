@@ -121,7 +121,9 @@ class HttpWire(HttpToolsProtocol):
 
     def _has_not_arrived(self) -> None:
         self._arrived()
-        if not self._in_head:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_arrival()  # an earlier request is still being answered, and nothing may come between
+        elif not self._in_head:
             self.transport.close()
         elif not self._refused:
             self._refuse(problem(408, "Too slow", "send address and headers without a pause"))

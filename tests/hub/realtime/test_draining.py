@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 ALERTS = f"patient:{PATIENT}:alerts"
 CLIENTS = 20
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 2.5
 WAIT_SECONDS = 30
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 MOST_BYTES = 32 * MIB
 ROOM = f"patient:{PATIENT}:alerts"
-ARRIVAL_SECONDS = 1
+ARRIVAL_SECONDS = 2
 WAIT_SECONDS = 30
 EXTENSION = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover"
 

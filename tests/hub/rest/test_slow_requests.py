@@ -28,12 +28,12 @@ async def read_to_the_end(port: int, said: bytes) -> bytes:
 async def test_a_request_that_does_not_come_is_not_waited_for_long(
     tmp_path: Path, redis_server: Redis, said: bytes, answer: bytes
 ):
-    async with running_hub(tmp_path, redis_server.url, arrival_seconds=0.2) as hub:
+    async with running_hub(tmp_path, redis_server.url, arrival_seconds=0.5) as hub:
         assert (await read_to_the_end(hub.port, said))[:13] == answer
 
 
 async def test_a_second_request_has_its_own_time(tmp_path: Path, redis_server: Redis):
-    async with running_hub(tmp_path, redis_server.url, arrival_seconds=0.2) as hub:
+    async with running_hub(tmp_path, redis_server.url, arrival_seconds=0.5) as hub:
         answers = await read_to_the_end(hub.port, request("/health/live") + UNFINISHED)
     assert [answers[:13], b"HTTP/1.1 408 " in answers] == [b"HTTP/1.1 200 ", True]
 
