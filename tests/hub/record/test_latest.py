@@ -1,4 +1,7 @@
-"""The latest state of rooms: the newest of each vital, open episodes, beds and devices, all of one moment, on each engine."""
+"""The latest state of rooms: the newest of each vital, open episodes, beds and devices, all of one moment.
+
+On SQLite, which is quick to make; `test_latest_engines.py` asks the same of each engine once.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -38,6 +41,11 @@ MINUTE = timedelta(minutes=1)
 CUFF = DeviceKey(device_type=DeviceType.BLOOD_PRESSURE_MONITOR, device_id="cuff")
 OXIMETER = DeviceKey(device_type=DeviceType.PULSE_OXIMETER, device_id="oximeter")
 VITALS = "patient:p1:vitals"
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture
