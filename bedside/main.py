@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "token": "print a token for a development hub",
     "doctor": "check every component and say what to do",
     "config": "show or check a configuration",
+    "database": "say that the record's database was restored",
     "secrets": "make the passwords and keys of a deployment",
 }
 _ALL_EXTRAS: Final = frozenset({"demo", "up"})

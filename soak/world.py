@@ -61,7 +61,9 @@ class World:
         self._nodes: dict[str, Node] = {}
 
     async def begin(self) -> None:
+        await self._rooms.client.config_set("appendfsync", "always")  # a life before this one must not come back
         await self._rooms.client.flushall()
+        await self._rooms.client.config_set("appendfsync", "everysec")
         text = resources.files("hub.rooms").joinpath("publish.lua").read_text(encoding="utf-8")
         silent = text.replace("redis.call('PUBLISH', stream,", "assert(")
         assert silent != text
