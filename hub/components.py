@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from hub.agreement import check_agreement
 from hub.alerts.rules import load_rules
 from hub.errors import ConfigurationError
 from hub.ingest.ingest import Ingest
@@ -18,6 +19,7 @@ from hub.rest.components import Components
 from hub.rooms.rooms import Rooms
 from hub.settings import HubSettings, Role
 from hub.tasks import vital
+from vitals.identifiers import SYSTEM
 
 ALIVE_SECONDS: Final = 10
 """How old an owner's last certain moment may be while ingest still counts as alive."""
@@ -56,7 +58,11 @@ async def open_components(settings: HubSettings, rooms: Rooms) -> AsyncIterator[
                     device_data=record,
                     latest=Latest(record.engine),
                     access=record.access,
-                    checks={"record": record.ping, "redis": rooms.ping},
+                    checks={
+                        "record": record.ping,
+                        "redis": rooms.ping,
+                        "record_epoch": lambda: _check_agreement(record, rooms),
+                    },
                     ingest_alive=lambda: ingest is None or _alive(ingest),
                     judged_at=lambda: ingest.alive_at if ingest else None,
                     intake=ingest,
@@ -77,6 +83,10 @@ async def _running(ingest: Ingest | None) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _check_agreement(record: Record, rooms: Rooms) -> None:
+    await check_agreement(record.engine, rooms, [*await record.registry.hospital_ids(), SYSTEM])
 
 
 def _alive(ingest: Ingest) -> bool:

@@ -5,7 +5,8 @@ HubError
 ├── Unavailable          a component does not answer
 │   ├── RecordUnavailable
 │   ├── RoomsUnavailable
-│   └── BrokerUnavailable
+│   ├── BrokerUnavailable
+│   └── RestoreUntold    the database is older than what was published from it
 ├── Fenced               another owner, or another record epoch, has taken over (delivery rules 5 and 11)
 ├── Unreadable           a message in Redis can't be opened: its key is unknown, or it was changed
 ├── NotFound             no such hospital, patient or device
@@ -35,6 +36,10 @@ class RoomsUnavailable(Unavailable):
 
 
 class BrokerUnavailable(Unavailable):
+    pass
+
+
+class RestoreUntold(Unavailable):
     pass
 
 

@@ -15,6 +15,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "live_rooms": "live messages don't arrive from Redis; the hub follows the rooms again by itself once `redis` is ok",
     "record": "see that the database of database_url runs and lets the hub in",
     "redis": "see that Redis runs and lets the hub in; clients are told redis_lost meanwhile, and nothing recorded is lost",
+    "record_epoch": "the database is older than what was published from it: stop every hub and run `bedside database restored`",
     "node": "the node stops; send clients to another",
 }
 _OTHER: Final = "see the hub's log"

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from hub.rooms.rooms import state_key
 from tests.hub.rest.conftest import WholeHub
 from tests.support.hub import HOSPITAL, PATIENT, WAIT_SECONDS, receive
 
@@ -191,7 +192,16 @@ async def test_history_pages_forward(hub: WholeHub):
 async def test_health_says_what_answers(hub: WholeHub):
     assert (await hub.http.get("/health/live")).json() == {"status": "ok"}
     ready = await hub.http.get("/health/ready")
-    assert ready.json()["checks"] == {"live_rooms": "ok", "record": "ok", "redis": "ok"}
+    assert ready.json()["checks"] == {"live_rooms": "ok", "record": "ok", "redis": "ok", "record_epoch": "ok"}
+
+
+async def test_a_database_older_than_what_was_published_from_it_is_not_ready(hub: WholeHub):
+    """Delivery rule 5: detected, and said with what to do."""
+    redis = hub.app.state.live.rooms.client
+    await redis.hset(state_key(HOSPITAL), "n", 1_000_000)
+    ready = await hub.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["checks"]["record_epoch"]) == (503, "RestoreUntold")
+    assert "bedside database restored" in ready.json()["advice"]["record_epoch"]
 
 
 async def test_an_unknown_path_is_a_problem_document(hub: WholeHub):
