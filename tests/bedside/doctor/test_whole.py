@@ -175,7 +175,8 @@ async def test_a_deployed_hub_is_looked_at_by_its_file(tmp_path, redis_server, m
     async with running(file) as hub:
         await eventually(lambda: asked("--config", file, BEDSIDE_PORT=str(hub.port))[0] == Exit.OK, seconds=30)
         code, found = asked("--config", file, BEDSIDE_PORT=str(hub.port))
-        production = asked("--config", file, BEDSIDE_PORT=str(hub.port), BEDSIDE_PRODUCTION="true")[1]
+        as_deployed = {"BEDSIDE_PRODUCTION": "true", "BEDSIDE_AUTH__SHARED_SECRET": "true"}
+        production = asked("--config", file, BEDSIDE_PORT=str(hub.port), **as_deployed)[1]
     assert (failures(found), code) == (set(), Exit.OK)
     assert "without production = true" in found["hub.toml"]["found"]
     assert production["hub.toml"]["outcome"] == "ok"
