@@ -8,11 +8,14 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from hub.auth.tokens import Claims
 from hub.limits import Limits
 from hub.rooms.messages import rfc3339
+
+EARLY_SECONDS: Final = 0.005
+"""How much before its moment something is done: more than an event loop's timers are late by themselves, so that the end is not after the end."""
 
 
 class Mortal(Protocol):
@@ -42,37 +45,33 @@ class Lifetimes:
         self._booked[client] = client.claims.exp
         for moment in self._moments(client.claims.exp):
             if moment not in self._due:
-                self._due[moment] = {}
                 heapq.heappush(self._order, moment)
-            self._due[moment][client] = None
+            self._due.setdefault(moment, {})[client] = None
         self._arm()
 
     def leave(self, client: Mortal) -> None:
         for moment in self._moments(self._booked.pop(client)):
-            if (clients := self._due.get(moment)) is not None:
-                clients.pop(client, None)
-                if not clients:
-                    del self._due[moment]  # its place in the order goes when its time comes
+            self._due.get(moment, {}).pop(client, None)  # an empty moment stays, in its place, until it is the next
 
     def _moments(self, ends: int) -> tuple[float, float]:
         return ends - self._limits.expiring_seconds, float(ends)
 
     def _arm(self) -> None:
         """Wake up at the next moment at which something is due."""
-        while self._order and self._order[0] not in self._due:
-            heapq.heappop(self._order)
+        while self._order and not self._due[self._order[0]]:
+            del self._due[heapq.heappop(self._order)]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._order:
-            left = self._order[0] - self._now().timestamp()
+            left = self._order[0] - EARLY_SECONDS - self._now().timestamp()
             self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._wake)
 
     def _wake(self) -> None:
         self._timer = None
-        now = self._now().timestamp()
+        now = self._now().timestamp() + EARLY_SECONDS
         while self._order and self._order[0] <= now:
-            for client in self._due.pop(heapq.heappop(self._order), {}):
+            for client in self._due.pop(heapq.heappop(self._order)):
                 self._carry_out(client, now)
         self._arm()
 
