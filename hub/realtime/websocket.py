@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from hub.auth.credentials import SUBPROTOCOL
 from hub.auth.errors import Forbidden
-from hub.auth.rights import Verb
+from hub.auth.rights import Verb, role_may
 from hub.auth.tokens import Claims
 from hub.errors import NotFound, Unavailable
 from hub.realtime.clients import Close
@@ -211,13 +211,13 @@ class Socket(LiveClient):
         self.send({"type": "presence_change", "room": address.room, "user": user, "status": status or "left"})
 
     def _watch_presence(self, request: Subscribe) -> None:
-        for room in request.wanted():
-            if (address := self.rooms.get(str(parse_room(room.room)))) is not None:
+        for room in map(parse_room, (wanted.room for wanted in request.wanted())):
+            if (address := self.rooms.get(str(room))) and role_may(self.claims, Verb.PRESENCE, room.kind):
                 self._live.shared.presence.watch(address, self)
 
     async def _tell_presence(self, question: PresenceQuestion) -> None:
         asked = RoomRequest(room=question.room)
-        if (address := await self._permitted(asked, question.id)) is None:
+        if (address := await self._permitted(asked, question.id, Verb.PRESENCE)) is None:
             return
         try:
             found = await self._live.shared.presence.read(address)
@@ -247,11 +247,13 @@ class Socket(LiveClient):
         feed = self._live.feed
         return feed.standing(address) if feed.joined(address, self) else None
 
-    async def _permitted(self, wanted: RoomRequest, request_id: int | None) -> RoomAddress | None:
+    async def _permitted(
+        self, wanted: RoomRequest, request_id: int | None, verb: Verb = Verb.WATCH
+    ) -> RoomAddress | None:
         """The room's address, or None when the refusal has been sent."""
         denied: Answer = {"type": "subscription", "room": wanted.room, "status": "denied"}
         try:
-            return await self._live.gate.pass_room(self.claims, Verb.WATCH, parse_room(wanted.room))
+            return await self._live.gate.pass_room(self.claims, verb, parse_room(wanted.room))
         except InvalidRoom as error:
             self._refuse(BadRequest(Code.UNKNOWN_ROOM, str(error), request_id), room=wanted.room[:200])
         except Forbidden:

@@ -22,7 +22,7 @@ async def presence(request: Request, room: str) -> dict[str, Any]:
         parsed = parse_room(room)
     except InvalidRoom as error:
         raise Invalid(str(error)) from error
-    _, hospital_id = await permitted(request, Verb.WATCH, parsed)
+    _, hospital_id = await permitted(request, Verb.PRESENCE, parsed)
     live = live_of(request)
     found = await live.shared.presence.read(RoomAddress(hospital_id=hospital_id, room=str(parsed)))
     data = {"room": str(parsed), "users": shown(found.users)}
