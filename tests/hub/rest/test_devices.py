@@ -2,10 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.hub.rest.conftest import WholeHub
+from bedside.services.mosquitto import Mosquitto
+from bedside.services.redis import Redis
+from tests.hub.rest.conftest import WholeHub, whole_hub
 from tests.support.hub import HOSPITAL, PATIENT, receive
 
 CUFF = "/devices/blood_pressure_monitor/cuff-1/data"
@@ -181,3 +184,16 @@ async def test_the_answer_names_the_reading_that_was_recorded(hub: WholeHub):
     corrected = await hub.http.put(f"{CUFF}/{entered['reading_id']}", json=pressure(121, 81), headers=hub.headers())
     shown = (await hub.get(f"{CUFF}/{corrected.json()['data']['reading_id']}")).json()["data"]
     assert (shown["replaces"], shown["values"]["systolic"]) == (entered["reading_id"], 121)
+
+
+async def test_entering_too_much_waits_and_an_emergency_never_does(
+    tmp_path: Path, redis_server: Redis, mosquitto_server: Mosquitto
+):
+    limits = {"user_message_burst": 1, "user_messages_a_second": 0.01}
+    async with whole_hub(tmp_path, redis_server, mosquitto_server, **limits) as hub:
+        assert (await hub.post(CUFF, pressure(), "admin")).status_code == 201
+        refused = await hub.post(CUFF, pressure(), "admin")
+        assert (refused.status_code, 90 < int(refused.headers["retry-after"]) <= 100) == (429, True)
+        notice = {"severity": "critical", "message": "m", "data": {}}
+        for _ in range(3):
+            assert (await hub.post(f"/hospitals/{HOSPITAL}/emergencies", notice, "admin")).is_success
