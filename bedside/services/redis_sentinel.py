@@ -14,6 +14,7 @@ from bedside.services.process import Service, ServiceFailed, free_port, listens,
 from bedside.services.redis import Redis, redis
 
 PASSWORD: Final = "sentinels-on-loopback"  # noqa: S105 - of servers that nobody else reaches
+SENTINEL_PASSWORD: Final = "sentinels-among-themselves"  # noqa: S105
 SERVICE: Final = "bedside"
 FORM_SECONDS: Final = 30.0
 _SENTINELS: Final = 3
@@ -66,7 +67,7 @@ class RedisSentinels:
         ] == [b"ok"]
 
     def _ask(self, port: int, *command: str) -> Any:  # noqa: ANN401 - what Redis says
-        with Client(port=port, protocol=2) as client:
+        with Client(port=port, password=SENTINEL_PASSWORD, protocol=2) as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
 
@@ -100,6 +101,8 @@ def _sentinel(folder: Path, port: int, master_port: int, down_after_milliseconds
         "daemonize no",
         f"sentinel monitor {SERVICE} 127.0.0.1 {master_port} 2",
         f"sentinel auth-pass {SERVICE} {PASSWORD}",
+        f"requirepass {SENTINEL_PASSWORD}",
+        f"sentinel sentinel-pass {SENTINEL_PASSWORD}",
         f"sentinel down-after-milliseconds {SERVICE} {down_after_milliseconds}",
         f"sentinel failover-timeout {SERVICE} 4000",
     )

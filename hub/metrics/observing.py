@@ -49,6 +49,7 @@ def _of_clients(samples: Samples, live: Live) -> None:
     samples.set("bedside_writes_total", outbound.writes)
     samples.set("bedside_numerics_coalesced_total", outbound.coalesced)
     samples.set("bedside_waveforms_dropped_total", outbound.waveforms_dropped)
+    samples.set_all("bedside_unreadable_total", live.rooms.unreadable)
     for (kind, result), count in live.feed.recoveries.items():
         samples.set("bedside_recoveries_total", count, kind, result)
 

@@ -73,6 +73,7 @@ _ALL: Final = (
     Metric("bedside_limits_alone", Kind.GAUGE, "1 while this node holds users' limits by itself, for Redis does not answer."),
     Metric("bedside_limits_alone_total", Kind.COUNTER, "How often a user's limit was held by this node alone."),
     Metric("bedside_feed_healthy", Kind.GAUGE, "1 while live messages arrive from Redis and none is known to be missing."),
+    Metric("bedside_unreadable_total", Kind.COUNTER, "Messages in Redis that could not be opened; clients were told of gaps.", ("reason",)),
     Metric("bedside_redis_up", Kind.GAUGE, "1 where a server of the rooms answers.", ("server",)),
     Metric("bedside_redis_memory_used_bytes", Kind.GAUGE, "Memory in use (INFO used_memory).", ("server",)),
     Metric("bedside_redis_memory_max_bytes", Kind.GAUGE, "Memory it may use (INFO maxmemory); 0: no limit.", ("server",)),

@@ -7,6 +7,9 @@ from random import Random
 
 import pytest
 
+from bedside.doctor.findings import Outcome
+from bedside.doctor.redis import look
+from bedside.doctor.subject import Subject
 from bedside.services.redis import Redis
 from bedside.services.redis_cluster import PASSWORD, RedisCluster, redis_cluster
 from hub.errors import RoomsUnavailable
@@ -18,7 +21,7 @@ from hub.rooms.presence import Activity, Attending, PresenceStore
 from hub.rooms.presence_feed import PresenceFeed
 from hub.rooms.quotas import Quotas
 from hub.rooms.rooms import Rooms, room_key, state_key
-from hub.settings import RedisSettings
+from hub.settings import AuthSettings, HubSettings, RedisSettings
 from tests.hub.rooms.failover import QUICK, STREAM, WAIT_SECONDS, hanging, measured, seen, watched_hub
 from tests.hub.rooms.presence_ear import Ear
 from tests.hub.rooms.publications import HOSPITAL, VITALS, fence, publication
@@ -121,6 +124,23 @@ async def test_waveforms_come_on_sharded_channels_too(rooms: Rooms, feed: Feed[M
     watcher = await join(feed, WAVEFORMS)
     assert await tell(rooms, 1, 2) == 1
     assert await samples(watcher, 2) == [b'{"samples": [1]}', b'{"samples": [2]}']
+
+
+async def test_commands_of_one_key_and_scripts_find_its_master(rooms: Rooms):
+    """What this package's other modules, and administrators' tools, ask for by `client`."""
+    keys = [f"bedside:{{{hospital}}}:x" for hospital in ("h1", "h2", "h3", "h4")]
+    for key in keys:
+        await rooms.client.set(key, key)
+    script = rooms.client.register_script("return redis.call('GETDEL', KEYS[1])")
+    assert [await script(keys=[key]) for key in keys] == [key.encode() for key in keys]
+    with pytest.raises(TypeError, match="no pipeline"):
+        rooms.client.pipeline()
+
+
+def test_the_doctor_looks_at_every_master(settings: RedisSettings):
+    hub = HubSettings(database_url="x", auth=AuthSettings(secret_file=Path("x")), redis=settings)
+    found = look(hub, Subject())
+    assert (found.outcome, found.found.count("append-only file on")) == (Outcome.OK, 3), found
 
 
 async def test_rooms_whose_slot_moves_to_another_master_are_followed_there(

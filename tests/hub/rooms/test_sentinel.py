@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bedside.services.redis_sentinel import PASSWORD, RedisSentinels, redis_sentinels
+from bedside.doctor.findings import Outcome
+from bedside.doctor.redis import look
+from bedside.doctor.subject import Subject
+from bedside.services.redis_sentinel import PASSWORD, SENTINEL_PASSWORD, RedisSentinels, redis_sentinels
 from hub.errors import RoomsUnavailable
 from hub.rooms import servers
 from hub.rooms.rooms import Rooms
-from hub.settings import RedisSettings
+from hub.settings import AuthSettings, HubSettings, RedisSettings
 from tests.hub.rooms.failover import hanging, measured, seen, watched_hub
 from tests.hub.rooms.publications import HOSPITAL, fence, publication
 from tests.support.net import free_port
@@ -30,19 +34,30 @@ def sentinels(services_folder: Path) -> Iterator[RedisSentinels]:
 
 @pytest.fixture
 def settings(sentinels: RedisSentinels, tmp_path: Path) -> RedisSettings:
-    password = tmp_path / "redis-password"
+    password, sentinel_password = tmp_path / "redis-password", tmp_path / "sentinel-password"
     password.write_text(PASSWORD)
-    return RedisSettings(sentinels=sentinels.addresses, password_file=password)
+    sentinel_password.write_text(SENTINEL_PASSWORD)
+    return RedisSettings(
+        sentinels=sentinels.addresses, password_file=password, sentinel_password_file=sentinel_password
+    )
 
 
 async def test_a_minority_of_sentinels_is_not_believed(settings: RedisSettings, sentinels: RedisSentinels):
     """Whoever is cut off with the old master and its Sentinel must not take it for the master."""
     nobody = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
-    alone = RedisSettings(sentinels=(sentinels.addresses[0], *nobody), password_file=settings.password_file)
+    alone = msgspec.structs.replace(settings, sentinels=(sentinels.addresses[0], *nobody))
     rooms = Rooms.connect(alone)
     with pytest.raises(RoomsUnavailable, match="no majority of the Sentinels names a master of bedside"):
         await rooms.top(HOSPITAL)
     await rooms.close()
+
+
+def test_the_doctor_looks_at_the_master_that_they_name(settings: RedisSettings, sentinels: RedisSentinels):
+    hub = HubSettings(database_url="x", auth=AuthSettings(secret_file=Path("x")), redis=settings)
+    found = look(hub, Subject())
+    assert found.outcome is Outcome.OK, found
+    stranger = msgspec.structs.replace(settings, service="another")
+    assert "names a master of another" in look(msgspec.structs.replace(hub, redis=stranger), Subject()).found
 
 
 async def test_a_publication_that_no_replica_has_does_not_count(
