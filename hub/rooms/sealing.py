@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 KEY_BYTES: Final = 32
 MARK: Final = b"\x00\x01"
 """Begins a sealed body; a plain one begins with an event's name."""
+REASONS: Final = ("no_keys", "not_sealed", "unknown_key", "tampered", "other_room")
+"""Why a body can't be opened."""
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _PURPOSE: Final = b"bedside rooms: payload"
 _SALT_BYTES: Final = 16
@@ -69,7 +71,7 @@ class PlainBodies:
     """As they are."""
 
     def __init__(self) -> None:
-        self.unreadable: Counter[str] = Counter()
+        self.unreadable = Counter(dict.fromkeys(REASONS, 0))
 
     def of(self, publication: Publication) -> bytes:
         return body_of(publication)
@@ -94,7 +96,7 @@ class SealedBodies:
     """Seals with the last of `keys`, opens with any of them. A body that is not sealed is not believed."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        self.unreadable: Counter[str] = Counter()
+        self.unreadable = Counter(dict.fromkeys(REASONS, 0))
         self._keys = keys
         *_, key_id = keys
         salt = secrets.token_bytes(_SALT_BYTES)
