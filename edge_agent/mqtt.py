@@ -5,10 +5,13 @@ which says nothing of the hub.
 """
 
 import asyncio
+import fcntl
 import logging
 import math
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +57,14 @@ class MqttLink:
         """QoS 0; returns when the socket has it, however long that takes. Raises MqttUnavailable when the link is lost."""
         with _translated():
             await self._client.publish(topic, payload, qos=0)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the broker's machine has not confirmed (tcp(7), SIOCOUTQ); 0 where the system does not tell."""
+        connection = self._client._client.socket()
+        if connection is None or sys.platform != "linux":
+            return 0
+        return int.from_bytes(fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
     async def subscribe(self, topic: str) -> None:
         """QoS 1. Raises MqttUnavailable, also when the broker's access rules refuse."""

@@ -2,8 +2,8 @@
 
 A chunk waits in memory for the moment until the link takes it. Each device has a bound of its own; what overflows, the oldest first, is
 dropped and counted, and while there is no connection nothing waits at all. Chunks go out at QoS 0 beside the lanes of the outbox, in
-small batches, at most so many bytes a second, and not at all while the broker owes an answer for something that was committed: on a
-slow road the readings go first.
+small batches, at most so many bytes a second, and not at all while much is still on the way or the broker owes an answer for something that was
+committed: on a slow road the readings go first.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ TICK_SECONDS: Final = 0.1
 """So long a batch waits for the other devices' chunks."""
 BATCH_BYTES: Final = 16 * 1024
 """A reading that is committed while a batch goes out waits for no more than this."""
+UNSENT_BYTES: Final = 32 * 1024
+"""With more on the way none is added: else the system's own buffers, which are megabytes, would stand before a reading."""
 SLOW_SECONDS: Final = 0.25
 """A broker that has owed an answer for so long is at the end of a slow road."""
 
@@ -141,7 +143,10 @@ class Road:
 
 
 class LiveLink(Protocol):
-    """What is needed of a connection."""
+    """What is needed of a connection. `unsent` are bytes that the other end has not confirmed."""
+
+    @property
+    def unsent(self) -> int: ...
 
     async def publish_live(self, topic: str, payload: bytes) -> None: ...
 
@@ -176,7 +181,7 @@ class WaveformSender:
             while True:
                 await self._buffer.available.wait()
                 await self._sleep(TICK_SECONDS)
-                if not road.is_slow:
+                if not road.is_slow and link.unsent <= UNSENT_BYTES:
                     await self._sleep(await self._send(link) / self._rate)
         finally:
             self._buffer.close()

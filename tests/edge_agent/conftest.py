@@ -15,6 +15,7 @@ from edge_agent.outbox import Outbox
 from edge_agent.publisher import Link, Publisher
 from edge_agent.settings import MqttSettings
 from edge_agent.tasks import end
+from edge_agent.waveforms import WaveformSender
 from tests.conftest import GATEWAY_PASSWORD, GATEWAYS
 from tests.edge_agent.hub import Hub, hub
 
@@ -56,6 +57,7 @@ def publish(mqtt_settings: MqttSettings) -> Publish:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         rate: float = 1e6,
+        waveforms: WaveformSender | None = None,
     ) -> AsyncIterator[Publisher]:
         def connection(will: Will) -> AbstractAsyncContextManager[Link]:
             return connect(settings, gateway=GATEWAY, will=will)
@@ -69,6 +71,7 @@ def publish(mqtt_settings: MqttSettings) -> Publish:
             random=lambda: 0.5,
             sleep=sleep,
             backlog_entries_per_second=rate,
+            waveforms=waveforms,
         )
         task = asyncio.create_task(publisher.run(), name="publisher")
         try:

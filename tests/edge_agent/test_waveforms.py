@@ -12,6 +12,7 @@ from edge_agent.waveforms import (
     DEVICE_BYTES,
     DEVICE_SECONDS,
     SLOW_SECONDS,
+    UNSENT_BYTES,
     Road,
     WaveformBuffer,
     WaveformSender,
@@ -104,6 +105,7 @@ class RecordingLink:
     """Takes what is published; while `blocked`, the socket takes nothing."""
 
     def __init__(self) -> None:
+        self.unsent = 0
         self.payloads: list[bytes] = []
         self.flows = asyncio.Event()
         self.flows.set()
@@ -166,6 +168,16 @@ async def test_waveforms_wait_while_the_broker_owes_an_answer_and_go_on_with_the
         assert sending.link.payloads == []
     await sending.time.advance(1)
     assert sending.link.numbers == [("ox-1", number) for number in range(16, 20)]
+
+
+async def test_waveforms_wait_while_much_is_on_the_way(sending: Sending):
+    sending.link.unsent = UNSENT_BYTES + 1
+    sending.buffer.offer(chunk(1))
+    await sending.time.advance(2)
+    assert sending.link.payloads == []
+    sending.link.unsent = UNSENT_BYTES
+    await sending.time.advance(1)
+    assert sending.link.numbers == [("ox-1", 1)]
 
 
 async def test_a_socket_that_takes_nothing_costs_no_more_than_what_may_wait(sending: Sending):
