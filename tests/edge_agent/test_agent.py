@@ -165,8 +165,12 @@ async def test_a_device_whose_waveforms_are_switched_off_sends_none(
     stop = asyncio.Event()
     task = asyncio.create_task(run(quiet, stop=stop))
     await asyncio.wait_for(oximeter.asked.wait(), 10)
-    oximeter.measures(97)
-    report = await eventually(lambda: with_samples(settings.state_dir, lambda device: device.samples), seconds=30)
+
+    async def measured() -> status.DeviceReport | None:
+        oximeter.measures(97)  # again and again: what is said while the agent opens the line is gone
+        return with_samples(settings.state_dir, lambda device: device.samples)
+
+    report = await eventually(measured, seconds=30)
     await road.until(lambda hub: 97 in saturations(hub))
     stop.set()
     await asyncio.wait_for(task, 15)

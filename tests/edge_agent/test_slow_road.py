@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.outbox import Outbox
 from edge_agent.settings import MqttSettings
+from edge_agent.tasks import end
 from edge_agent.waveforms import BATCH_BYTES, UNSENT_BYTES, WaveformBuffer, WaveformSender
 from tests.edge_agent.conftest import GATEWAY, Publish
 from tests.edge_agent.hub import Hub
@@ -33,22 +34,32 @@ DEVICES = [DeviceKey(device_type=DeviceType.PULSE_OXIMETER, device_id=f"ox-{n}")
 async def slow_line(to_port: int) -> AsyncIterator[int]:
     """A port that leads to another at so many bytes a second; answers come back at once."""
 
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", to_port)
-        async with asyncio.TaskGroup() as tasks:
-            back = tasks.create_task(_copied(broker_reader, writer, None))
-            await _copied(reader, broker_writer, BYTES_PER_SECOND)
-            back.cancel()
-        for each in (writer, broker_writer):
-            each.close()
+    conversations: set[asyncio.Task[None]] = set()
+
+    def began(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.add(asyncio.create_task(_conversation(reader, writer, to_port)))
 
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
-    server = await asyncio.start_server(converse, sock=listening, limit=SOCKET_BYTES)
+    server = await asyncio.start_server(began, sock=listening, limit=SOCKET_BYTES)
     try:
         yield listening.getsockname()[1]
     finally:
         server.close()
+        await end(*conversations)
+
+
+async def _conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_port: int) -> None:
+    broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", to_port)
+    back = asyncio.create_task(_copied(broker_reader, writer, None))
+    try:
+        await _copied(reader, broker_writer, BYTES_PER_SECOND)
+    finally:
+        await end(back)
+        for each in (writer, broker_writer):
+            each.close()
+            with contextlib.suppress(ConnectionError):
+                await each.wait_closed()
 
 
 async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: int | None) -> None:
