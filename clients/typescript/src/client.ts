@@ -8,6 +8,8 @@ import { Session, type Command } from "./session.js";
 import { Socket, type WebSocketConstructor } from "./socket.js";
 
 const QUEUE_SIZE = 1024;
+/** A room's history is 1 MiB at most. */
+const HELD_CHARACTERS = 4 * 1024 * 1024;
 const ANSWER_SECONDS = 10;
 const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
@@ -20,6 +22,8 @@ export interface ClientOptions {
   readonly timings?: Partial<Timings>;
   /** So many events wait for the reader, see queue.ts. */
   readonly queueSize?: number;
+  /** So much is held while the queue is full of what must not be left out; beyond it the client breaks off, to go on from the history. */
+  readonly heldCharacters?: number;
   /** Numbers from 0 up to 1. */
   readonly random?: () => number;
   /** Where there is no global one (Node before 22): a class with the browsers' interface, such as that of the package `ws`. */
@@ -42,12 +46,12 @@ export class Client implements AsyncIterable<ClientEvent> {
   private readonly timings: Timings;
   private readonly queue: EventQueue;
   private readonly answers = new Map<number, Waiting>();
-  private readonly queueSize: number;
   private socket: Socket | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private refreshing = false;
   /** What came while the reader was too slow to take it. */
   private held: string[] = [];
+  private heldCharacters = 0;
   private lostWhileHeld: readonly [number, string] | undefined;
 
   constructor(
@@ -55,8 +59,7 @@ export class Client implements AsyncIterable<ClientEvent> {
     private readonly options: ClientOptions,
   ) {
     this.timings = { ...TIMINGS, ...options.timings };
-    this.queueSize = options.queueSize ?? QUEUE_SIZE;
-    this.queue = new EventQueue(this.queueSize, () => queueMicrotask(() => this.takeHeld()));
+    this.queue = new EventQueue(options.queueSize ?? QUEUE_SIZE, () => queueMicrotask(() => this.takeHeld()));
     this.session = new Session(this.timings, options.random ?? Math.random, typeof options.token === "string");
     this.session.subscribe((options.rooms ?? []).map(request));
     this.session.start();
@@ -87,6 +90,7 @@ export class Client implements AsyncIterable<ClientEvent> {
   close(): void {
     this.session.end();
     this.held = [];
+    this.heldCharacters = 0;
     this.carryOn();
     this.queue.end();
   }
@@ -241,7 +245,8 @@ export class Client implements AsyncIterable<ClientEvent> {
     if (this.lostWhileHeld !== undefined) return;
     if (this.held.length === 0 && !this.queue.isFull) return this.take(text);
     this.held.push(text);
-    if (this.held.length >= this.queueSize) this.socket?.drop("the reader is too slow; what is missing comes after it");
+    this.heldCharacters += text.length;
+    if (this.heldCharacters > (this.options.heldCharacters ?? HELD_CHARACTERS)) this.socket?.drop("the reader is too slow; what is missing comes after it");
   }
 
   private take(text: string): void {
@@ -250,7 +255,9 @@ export class Client implements AsyncIterable<ClientEvent> {
   }
 
   private takeHeld(): void {
-    while (this.held.length > 0 && !this.queue.isFull) this.take(this.held.shift() ?? "");
+    let taken = 0;
+    while (taken < this.held.length && !this.queue.isFull) this.take(this.held[taken++] ?? "");
+    for (const text of this.held.splice(0, taken)) this.heldCharacters -= text.length;
     const lost = this.lostWhileHeld;
     if (this.held.length === 0 && lost !== undefined) {
       this.lostWhileHeld = undefined;
