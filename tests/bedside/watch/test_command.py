@@ -148,11 +148,11 @@ async def test_on_a_terminal_it_fills_the_screen_and_leaves_it_as_it_was(hub: Li
 
 
 async def test_a_screen_whose_token_is_refused_is_put_away_and_the_reason_stays(hub: LiveHub):
-    short = hub.token("viewer", hospitals=[HOSPITAL], ttl=timedelta(seconds=3), now=datetime.now(UTC))
-    async with terminal(*WATCH, *aimed(hub, short)) as shown:
+    async with terminal(*WATCH, *aimed(hub)) as shown:
         await shown.shows("● hub linked")
+        await hub.http.post("/auth/revocations", json={"subject": "viewer"}, headers=hub.headers("admin"))
         assert await asyncio.wait_for(shown.process.wait(), END_SECONDS) == 5
-        assert "the token has expired" in shown.text[shown.text.index("\x1b[?1049l") :]
+        assert "refuses: the token was revoked" in shown.text[shown.text.index("\x1b[?1049l") :]
 
 
 async def test_a_dumb_terminal_gets_lines(hub: LiveHub):
