@@ -9,7 +9,10 @@ import msgspec
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds. Try `n` waits between 0 and `first_wait · 2^n`, at most `longest_wait`; a link that stood for `stable` starts again at 0."""
+    """Seconds. Try `n` waits between 0 and `first_wait · 2^n`, at most `longest_wait`; a link that stood for `stable` starts again at 0.
+
+    A token that is about to end as soon as it was given is asked for again only after `refresh_wait`.
+    """
 
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
@@ -19,6 +22,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     ping_seconds: float = 20.0
     silence_seconds: float = 60.0
     retry_seconds: float = 1.0
+    refresh_wait_seconds: float = 5.0
 
 
 @unique

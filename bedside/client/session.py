@@ -7,6 +7,7 @@ says `opened` or `lost`, sleeps until `wake_at` and says `woken`. After each cal
 """
 
 import itertools
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -94,6 +95,8 @@ class Session:
         self._pinged_at = 0.0
         self._due_at = 0.0
         self._retry_at: float | None = None
+        self._ask_token_at: float | None = None
+        self._asked_token_at = -math.inf
 
     def commands(self) -> list[Command]:
         """What is to be done since the last call, in order."""
@@ -108,7 +111,7 @@ class Session:
         if self.link is not Link.OPEN:
             return None
         times = [self._received_at + self._timings.silence_seconds, self._pinged_at + self._timings.ping_seconds]
-        return min(times if self._retry_at is None else [*times, self._retry_at])
+        return min(*times, *(at for at in (self._retry_at, self._ask_token_at) if at is not None))
 
     # The link
 
@@ -180,6 +183,8 @@ class Session:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._ask_for_rooms()
+        if self._ask_token_at is not None and now >= self._ask_token_at:
+            self._ask_token(now)
 
     def not_listening(self, now: float) -> None:
         """The shell does not read, since its reader is slow: what does not come meanwhile is not the hub's silence."""
@@ -246,7 +251,9 @@ class Session:
                 self._take_answer(frame, raw_of(text))
             case "expiring":
                 self._tell(Expiring(expires=frame.expires))
-                self._commands.append(AskToken())
+                self._ask_token_at = max(now, self._asked_token_at + self._timings.refresh_wait_seconds)
+                if self._ask_token_at <= now:
+                    self._ask_token(now)
             case "refreshed":
                 self._tell(Refreshed(expires=frame.expires))
             case "error":
@@ -319,6 +326,10 @@ class Session:
             self._asked_rooms[request_id] = [entry["room"] for entry in some]
             self._send({"type": "subscribe", "id": request_id, "rooms": some, **options})
 
+    def _ask_token(self, now: float) -> None:
+        self._ask_token_at, self._asked_token_at = None, now
+        self._commands.append(AskToken())
+
     def _refresh(self, token: str) -> None:
         if _TOKEN.fullmatch(token) and token != self.token:
             self.token = token
@@ -339,7 +350,7 @@ class Session:
     def _disconnected(self) -> None:
         self.rooms.disconnected()
         self._asked_rooms.clear()
-        self._retry_at = None
+        self._retry_at = self._ask_token_at = None
         for request_id in sorted(self._requests):
             self._settle(Settle(request_id=request_id))
 

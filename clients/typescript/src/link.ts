@@ -1,6 +1,6 @@
 /** The link's life as a table, what a close code asks for, and how long to wait before another try. Pure. */
 
-/** Seconds. Try `n` waits between 0 and `first_wait · 2^n`, at most `longest_wait`; a link that stood for `stable` starts again at 0. */
+/** Seconds. Try `n` waits between 0 and `first_wait · 2^n`, at most `longest_wait`; a link that stood for `stable` starts again at 0. A token that is about to end as soon as it was given is asked for again only after `refresh_wait`. */
 export interface Timings {
   readonly first_wait_seconds: number;
   readonly longest_wait_seconds: number;
@@ -10,6 +10,7 @@ export interface Timings {
   readonly ping_seconds: number;
   readonly silence_seconds: number;
   readonly retry_seconds: number;
+  readonly refresh_wait_seconds: number;
 }
 
 export const TIMINGS: Timings = {
@@ -21,6 +22,7 @@ export const TIMINGS: Timings = {
   ping_seconds: 20,
   silence_seconds: 60,
   retry_seconds: 1,
+  refresh_wait_seconds: 5,
 };
 
 /** `asking`: for a token. `waiting`: before the next try. */

@@ -44,6 +44,8 @@ export class Session {
   private pingedAt = 0;
   private dueAt = 0;
   private retryAt: number | undefined;
+  private askTokenAt: number | undefined;
+  private askedTokenAt = -Infinity;
 
   constructor(
     private readonly timings: Timings,
@@ -65,7 +67,7 @@ export class Session {
     if (this.link === "waiting") return this.dueAt;
     if (this.link !== "open") return undefined;
     const next = Math.min(this.receivedAt + this.timings.silence_seconds, this.pingedAt + this.timings.ping_seconds);
-    return this.retryAt === undefined ? next : Math.min(next, this.retryAt);
+    return Math.min(next, this.retryAt ?? Infinity, this.askTokenAt ?? Infinity);
   }
 
   position(room: string): Position | undefined {
@@ -138,6 +140,7 @@ export class Session {
       this.retryAt = undefined;
       this.askForRooms();
     }
+    if (this.askTokenAt !== undefined && now >= this.askTokenAt) this.askToken(now);
   }
 
   /** The user is done. */
@@ -206,7 +209,8 @@ export class Session {
         return this.takeAnswer(frame, text);
       case "expiring":
         this.tell({ kind: "expiring", expires: frame.expires ?? undefined });
-        this.pending.push({ do: "ask token" });
+        this.askTokenAt = Math.max(now, this.askedTokenAt + this.timings.refresh_wait_seconds);
+        if (this.askTokenAt <= now) this.askToken(now);
         return;
       case "refreshed":
         return this.tell({ kind: "refreshed", expires: frame.expires ?? undefined });
@@ -295,6 +299,12 @@ export class Session {
     }
   }
 
+  private askToken(now: number): void {
+    this.askTokenAt = undefined;
+    this.askedTokenAt = now;
+    this.pending.push({ do: "ask token" });
+  }
+
   private refresh(token: string): void {
     if (!TOKEN.test(token) || token === this.token) return;
     this.token = token;
@@ -324,7 +334,7 @@ export class Session {
   private disconnected(): void {
     this.rooms.disconnected();
     this.askedRooms.clear();
-    this.retryAt = undefined;
+    this.retryAt = this.askTokenAt = undefined;
     for (const id of [...this.requests]) this.settle({ do: "settle", id });
   }
 

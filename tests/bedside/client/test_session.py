@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bedside.client.events import Closed, Event, Gap, Position, Recovered, Subscribed
 from bedside.client.link import Link, Timings
 from bedside.client.rooms import RoomRequest
-from bedside.client.session import Drop, Send, Session, Tell
+from bedside.client.session import AskToken, Drop, Send, Session, Tell
 
 ROOMS = ("patient:p1:alerts", "ward:h1:w1:alerts")
 TIMINGS = Timings(stable_seconds=1e9)
@@ -232,3 +232,15 @@ def test_many_rooms_are_asked_for_in_messages_that_the_hub_takes():
 @pytest.mark.parametrize("answer", [Recovered(room="r", replayed=1), Closed(code=1, reason="", terminal=True)])
 def test_kinds_are_named_in_json(answer):
     assert json.loads(msgspec.json.encode(answer))["kind"] == type(answer).__name__.lower()
+
+
+def test_a_token_that_ends_as_soon_as_it_was_given_is_asked_for_again_after_a_while():
+    session = opened()
+    asked = []
+    now = 0.0
+    while now < 30:
+        session.received(now, '{"type": "expiring"}')
+        session.woken(now)
+        asked += [now for command in session.commands() if isinstance(command, AskToken)]
+        now += 0.5
+    assert asked == [0, 5, 10, 15, 20, 25]
