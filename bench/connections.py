@@ -1,13 +1,15 @@
 """What connections cost the hub: memory each, and whether a delivery or a publication costs more where there are many."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from bench.crowd import Talk, crowd_of
-from bench.fanout_rounds import Audience, Bench, Cost
+from bench.fanout_rounds import Audience, Bench
 from bench.figures import Bound, Figure, Goal, Unit, against
-from bench.machine import resident_bytes
+from bench.machine import cpu_seconds, resident_bytes
 from bench.rivals import BARE
 from bench.servers import HUB, WATCHED_BED, Kind, Server, vitals_room, watching, watching_rooms
 from bench.sizes import Sizes
@@ -18,6 +20,7 @@ DELIVERIES: Final = 20_000
 """So many are measured of each crowd, with FEWEST_PUBLICATIONS or more."""
 FEWEST_PUBLICATIONS: Final = 20
 WORTH_A_LOOK: Final = 100
+IDLE_SECONDS: Final = 2.0
 ROOMS_A_CLIENT: Final = 512
 _AT_MOST_A_QUARTER_MORE: Final = Goal(bound=Bound.AT_MOST, limit=1.25)
 
@@ -51,24 +54,40 @@ def measure_connections(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
     middle, largest = sizes.crowds[-2:]
     hub_grows, bare_grows = (costs[name][largest].alone / costs[name][middle].alone for name in (HUB, BARE))
     what = f"a delivery at {largest:,} connections against {middle:,}, bare send()'s own growth taken off"
-    return [
-        *figures,
-        Figure(what=what, unit=Unit.RATIO, values=(hub_grows / bare_grows,), goal=_AT_MOST_A_QUARTER_MORE),
-    ]
+    growth = Figure(what=what, unit=Unit.RATIO, values=(hub_grows / bare_grows,), goal=_AT_MOST_A_QUARTER_MORE)
+    idle = f"{largest:,} connections at rest: share of a core (pings, leases)"
+    return [*figures, growth, Figure(what=idle, unit=Unit.SHARE, values=(costs[HUB][largest].idle,))]
 
 
-def _costs(server: Server, bench: Bench, sizes: Sizes, say: Say) -> dict[int, Cost]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Costs:
+    """CPU seconds a delivery, with publishing and without; the share of a core that connections take at rest is not in `alone`."""
+
+    cpu: float
+    alone: float
+    idle: float
+
+
+def _costs(server: Server, bench: Bench, sizes: Sizes, say: Say) -> dict[int, _Costs]:
     """By the size of the crowd."""
     return {size: _cost(server, bench, size, 3 * sizes.publications, say) for size in sizes.crowds}
 
 
-def _cost(server: Server, bench: Bench, size: int, most: int, say: Say) -> Cost:
+def _cost(server: Server, bench: Bench, size: int, most: int, say: Say) -> _Costs:
     say(f"fanout: {server.name}, {size:,} connections")
     requests = server.requests(size)
     with server.outlet(size) as outlet, crowd_of(server.port, requests, server.talk, server.rooms) as crowd:
         audience = Audience(server=server, crowd=crowd, outlet=outlet)
         audience.publish(1, times=2)
-        return bench.cost(audience, 1, max(FEWEST_PUBLICATIONS, min(most, DELIVERIES // size)))
+        idle = _idle_share(server.pid)
+        cost = bench.cost(audience, 1, max(FEWEST_PUBLICATIONS, min(most, DELIVERIES // size)))
+        return _Costs(cpu=cost.cpu, alone=cost.alone - idle * cost.wall, idle=idle)
+
+
+def _idle_share(pid: int) -> float:
+    began, before = time.monotonic(), cpu_seconds(pid)
+    time.sleep(IDLE_SECONDS)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
 def measure_rooms(bench: Bench, sizes: Sizes, rounds: int, say: Say) -> list[Figure]:

@@ -10,7 +10,7 @@ from typing import Final
 from bench.crowd import Crowd, Latency, Talk, crowd_of
 from bench.fanout_rounds import Bench
 from bench.figures import Bound, Figure, Goal, Unit, against
-from bench.machine import resident_bytes
+from bench.machine import cpu_seconds, resident_bytes
 from bench.servers import WATCHED_BED, HubOutlet, vitals_room, watching, watching_rooms
 from bench.sizes import Sizes
 from bench.ward import HOSPITAL, WARDS
@@ -67,16 +67,21 @@ def measure_silence(bench: Bench, sizes: Sizes, say: Say) -> list[Figure]:
         with _watchers(bench, others) as more:
             burst.publish(WARMING_TICKS, crowd, more)
             crowd.latency()
-            burst.publish(sizes.silent_ticks, crowd, more)
+            cpu_readers = burst.publish(sizes.silent_ticks, crowd, more)
         beside_readers = _p99(crowd.latency()[0], f"beside {sizes.silent} that read")
         crowd.join(bench.stack.hub, others, silent=True)
         before = burst.memory = resident_bytes(bench.stack.pid)
-        burst.publish(sizes.silent_ticks, crowd)
+        cpu_silent = burst.publish(sizes.silent_ticks, crowd)
         beside_silent = _p99(crowd.latency()[0], f"beside {sizes.silent} that never read")
     what = f"{sizes.silent} of {total:,} clients never read: the hub's memory for each at most"
     each = (burst.memory - before) / sizes.silent
     held = Figure(what=what, unit=Unit.BYTES, values=(each,), goal=_at_most(1.1 * (1 << 20)))
-    return [beside_readers, beside_silent, against(beside_silent, beside_readers, _at_most(1.2)), held]
+    cost = Figure(
+        what=f"the hub's CPU beside {sizes.silent} that never read, against as many that read",
+        unit=Unit.RATIO,
+        values=(cpu_silent / cpu_readers,),
+    )
+    return [beside_readers, beside_silent, against(beside_silent, beside_readers, _at_most(1.2)), cost, held]
 
 
 def _watchers(bench: Bench, requests: Sequence[bytes]) -> AbstractContextManager[Crowd]:
@@ -91,14 +96,16 @@ class _Burst:
     pid: int
     memory: int = 0
 
-    def publish(self, ticks: int, *crowds: Crowd) -> None:
-        """The next tick comes when all who read have had the last."""
+    def publish(self, ticks: int, *crowds: Crowd) -> float:
+        """The next tick comes when all who read have had the last. The hub's CPU seconds."""
+        before = cpu_seconds(self.pid)
         for _ in range(ticks):
             self.outlet.publish(1, BURST)
             for crowd in crowds:
                 crowd.receive(BURST)
             self.memory = max(self.memory, resident_bytes(self.pid))
         self.outlet.settle()
+        return cpu_seconds(self.pid) - before
 
 
 def _p99(latency: Latency, who: str) -> Figure:
