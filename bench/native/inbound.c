@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "crowd.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -167,6 +168,8 @@ static void unchunk(struct client *client, const char *data, size_t length) {
         client->chunk = client->chunk_left ? CHUNK_DATA : CHUNK_END;
       else if (c == '\r' || c == ';')
         client->chunk = c == ';' ? CHUNK_REST_OF_LINE : CHUNK_SIZE;
+      else if (!isxdigit((unsigned char)c))
+        fail("no chunk's size: %.*s", SHOWN(length - at), data + at);
       else
         client->chunk_left = client->chunk_left * 16 + (c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
       break;
