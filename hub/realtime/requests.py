@@ -147,6 +147,11 @@ def is_limited(text: object) -> bool:
     return _outline_of(text).type not in NEVER_LIMITED
 
 
+def is_pong(text: object) -> bool:
+    """Whether a message is an answer to a ping."""
+    return _outline_of(text).type == "pong"
+
+
 def id_of(text: object) -> int | None:
     """A message's `id`, where it can be read."""
     request_id = _outline_of(text).id

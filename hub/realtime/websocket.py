@@ -43,6 +43,7 @@ from hub.realtime.requests import (
     decode_request,
     id_of,
     is_limited,
+    is_pong,
 )
 from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
 from hub.rooms.messages import Position, RoomAddress
@@ -75,6 +76,7 @@ class Socket(LiveClient):
         self._errors = self._over = 0
         self._asked: list[Message] = []
         self._answering = False
+        self._pong_due = False
 
     # Outbound
 
@@ -109,7 +111,7 @@ class Socket(LiveClient):
         if now - self._wire.last_received > limits.silence_seconds:
             self.end(Close.NO_SIGN_OF_LIFE, f"no sign of life for {limits.silence_seconds:g} s")
         elif now - self._pinged >= limits.ping_seconds:
-            self._pinged = now
+            self._pinged, self._pong_due = now, True
             self.send({"type": "ping"})
 
     def end(self, code: Close, reason: str) -> None:
@@ -133,6 +135,9 @@ class Socket(LiveClient):
         await self._live.hold(wanted, self, lambda joined: self._announce(joined, since=known.get(joined.address.room)))
 
     def receive(self, messages: list[Message]) -> None:
+        if self._pong_due and len(messages) == 1 and is_pong(messages[0]):
+            self._pong_due = False  # what was asked for is not counted: thousands at rest would cost Redis a call each
+            return
         self._asked += messages
         if not self._answering:
             self._answering = True

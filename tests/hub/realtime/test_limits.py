@@ -51,6 +51,21 @@ async def answers(client: websockets.ClientConnection, count: int) -> list[str]:
     return [message.get("code", message["type"]) for message in received]
 
 
+async def test_answers_to_the_hubs_own_pings_are_not_counted_and_others_are(tmp_path: Path, redis_server: Redis):
+    async with (
+        running_hub(tmp_path, redis_server.url, **SLOW, ping_seconds=0.05) as hub,
+        hub.connect("/realtime/ws") as client,
+    ):
+        for _ in range(SLOW["user_message_burst"] + 5):
+            assert (await receive(client, until="ping"))["type"] == "ping"
+            await send(client, type="pong")
+        await send(client, type="ping", id=1)
+        assert (await receive(client, until="pong"))["id"] == 1
+        for _ in range(2 * SLOW["user_message_burst"]):
+            await send(client, type="pong")
+        assert (await receive(client, until="error"))["code"] == "rate_limited"
+
+
 async def test_a_users_connections_on_all_nodes_share_one_rate(nodes: tuple[LiveHub, LiveHub]):
     first, second = nodes
     async with (
