@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as RedisLost
 from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
@@ -44,7 +45,7 @@ REDIRECTIONS: Final = 3
 Argument = str | bytes | int
 T = TypeVar("T")
 _LOST: Final = (
-    ConnectionError,
+    RedisLost,
     RedisTimeout,
     OSError,
     MovedError,

@@ -182,13 +182,18 @@ async def test_a_publication_that_no_replica_has_does_not_count(
 
 
 async def test_a_killed_master_costs_a_client_nothing(
-    cluster: RedisCluster, settings: RedisSettings, sqlite_url: str, mosquitto_server, tmp_path: Path
+    cluster: RedisCluster, rooms: Rooms, settings: RedisSettings, sqlite_url: str, mosquitto_server, tmp_path: Path
 ):
-    """Gateway, owner, rooms, feed and WebSocket: every reading of before, meanwhile and after arrives, once and in order."""
+    """Gateway, owner, rooms, feed and WebSocket: every reading of before, meanwhile and after arrives, once and in order.
+
+    Who only asks now and then, and follows nothing, finds the new master too.
+    """
+    await rooms.ping()
     async with watched_hub(tmp_path, sqlite_url, settings, mosquitto_server.port) as hub:
         kill = lambda: cluster.master_of(STREAM).kill()  # noqa: E731
         _, pressures = await asyncio.gather(measured(hub.nurse, 100, at=50, then=kill), seen(hub.client, 100))
         assert pressures == list(range(1, 101))
+    assert await rooms.top(HOSPITAL) is not None
 
 
 async def _replicas_known_to(rooms: Rooms) -> int | None:

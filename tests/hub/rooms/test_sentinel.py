@@ -78,8 +78,15 @@ async def test_a_publication_that_no_replica_has_does_not_count(
 async def test_a_killed_master_costs_a_client_nothing(
     sentinels: RedisSentinels, settings: RedisSettings, sqlite_url: str, mosquitto_server, tmp_path: Path
 ):
-    """Gateway, owner, rooms, feed and WebSocket: every reading of before, meanwhile and after arrives, once and in order."""
+    """Gateway, owner, rooms, feed and WebSocket: every reading of before, meanwhile and after arrives, once and in order.
+
+    Who only asks now and then, and follows nothing, finds the new master too.
+    """
+    rooms = Rooms.connect(settings)
+    await rooms.ping()
     async with watched_hub(tmp_path, sqlite_url, settings, mosquitto_server.port) as hub:
         kill = lambda: sentinels.master().kill()  # noqa: E731
         _, pressures = await asyncio.gather(measured(hub.nurse, 60, at=30, then=kill), seen(hub.client, 60))
         assert pressures == list(range(1, 61))
+    assert await rooms.top(HOSPITAL) is not None
+    await rooms.close()
