@@ -1,6 +1,5 @@
 """Both clients against the real hub, on real rooms in Redis, over a line that can be cut."""
 
-import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from tests.conformance.driven import Driven, Open, python_client
 from tests.conformance.line import Line, line
 from tests.conformance.script import DATA, TIMINGS, assert_has
 from tests.support.hub import HOSPITAL, PATIENT, WARD, LiveHub, running_hub
+from tests.support.tokens import claims_of
 from tests.support.waiting import eventually
 from vitals.events import EventName
 
@@ -216,11 +216,6 @@ async def test_a_token_that_is_taken_back_is_followed_by_the_next_and_nothing_is
         await on.shows("reconnected")
         await on.shows("recovered", room=ALERTS)
         await on.shows_alert(1)
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
 async def test_a_user_whose_tokens_are_taken_back_is_out(hub: LiveHub, open_client: Open):
