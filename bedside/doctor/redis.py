@@ -84,7 +84,7 @@ def _look_at(client: "Redis", subject: Subject) -> Finding:
         )
     except (RedisError, OSError) as error:
         return failed(f"{where}: {_reason(error)}", subject.see("redis", "redis-server"), Exit.UNREACHABLE)
-    return together([*_faults(info), ok(_told(info))])
+    return together([*_faults(info), ok(f"{where}: {_told(info)}")])
 
 
 def _faults(info: Info) -> Iterator[Finding]:
