@@ -111,8 +111,9 @@ def _kind(event: ClientEvent) -> Hashable | None:
     if not isinstance(event, Event):
         return None
     if event.event == WAVEFORM:
-        signal = event.data.get("signal") if isinstance(event.data, Mapping) else getattr(event.data, "signal", None)
-        return "waveform", event.room, signal
+        data = event.data
+        said = data.get if isinstance(data, Mapping) else lambda name: getattr(data, name, None)
+        return "waveform", event.room, said("device_id"), said("signal")
     if isinstance(event.data, PatientVitals):
         vitals = frozenset(vital for vital in Vital if getattr(event.data, vital) is not UNSET)
         if vitals and vitals <= CONTINUOUS:

@@ -101,7 +101,9 @@ function kindOf(event: ClientEvent): string | undefined {
   if (event.kind === "condition") return "condition";
   if (event.kind !== "event") return undefined;
   const data = event.data as unknown as Readonly<Record<string, unknown>>;
-  if ((event.event as string) === "patient.waveform") return JSON.stringify(["waveform", event.room, data["signal"]]);
+  if ((event.event as string) === "patient.waveform") {
+    return JSON.stringify(["waveform", event.room, data["device_id"], data["signal"]]);
+  }
   if (event.event !== "patient.vitals.update") return undefined;
   const vitals = VITALS.filter((vital) => vital in data);
   if (vitals.length === 0 || !vitals.every((vital) => CONTINUOUS.has(vital))) return undefined;
