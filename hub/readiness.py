@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from hub.errors import HubError
+from hub.errors import HubError, RestoreUntold
 from hub.realtime.live import Live
 
 CHECK_SECONDS: Final = 2.0
@@ -19,6 +19,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "node": "the node stops; send clients to another",
 }
 _OTHER: Final = "see the hub's log"
+_UNTOLD: Final = "can't be told while `record` or `redis` does not answer; see to them"
 
 
 async def readiness(live: Live, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> dict[str, str]:
@@ -30,7 +31,12 @@ async def readiness(live: Live, checks: Mapping[str, Callable[[], Awaitable[None
 
 def advice(states: Mapping[str, str]) -> dict[str, str]:
     """What to do about each part that isn't ok."""
-    return {name: _ADVICE.get(name, _OTHER) for name, state in states.items() if state != OK}
+    return {name: _advice(name, state) for name, state in states.items() if state != OK}
+
+
+def _advice(name: str, state: str) -> str:
+    """That a restore has to be told is said only where it is known: who does so for nothing begins all rooms anew."""
+    return _UNTOLD if name == "record_epoch" and state != RestoreUntold.__name__ else _ADVICE.get(name, _OTHER)
 
 
 async def _answer(check: Callable[[], Awaitable[None]]) -> str:

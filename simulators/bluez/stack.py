@@ -68,6 +68,7 @@ class SimulatedBlueZ:
         self._connections: dict[str, Connection] = {}
         self._peers: dict[str, tuple[Peer, CharacteristicProxy[bytes]]] = {}
         self._subscriptions = Subscriptions()
+        self._discovering: set[str] = set()
         self._reported: dict[str, float] = {}
         self._refusals: dict[str, tuple[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +112,7 @@ class SimulatedBlueZ:
             with contextlib.suppress(BaseBumbleError, hci.HCI_Error):
                 await connection.disconnect()
         self._reported.clear()
+        self._discovering.clear()
         with contextlib.suppress(BaseBumbleError, hci.HCI_Error):
             await self._central.stop_scanning()
 
@@ -171,6 +173,8 @@ class SimulatedBlueZ:
         if message.member == NAME_OWNER_CHANGED:
             for path in self._subscriptions.left_by(message):  # as bluetoothd does, tell their devices
                 self._spawn(self._unsubscribe_quietly(path))
+            if not message.body[2]:
+                self._spawn(self._no_more_discovery_for(message.body[0]))
         ours = bus is not None and message.destination in ("org.bluez", bus.unique_name)
         if message.message_type is not MessageType.METHOD_CALL or not ours:
             return None
@@ -221,14 +225,22 @@ class SimulatedBlueZ:
         return None
 
     async def _start_discovery(self, message: Message) -> Reply:
+        self._discovering.add(message.sender or "")
         await self._central.start_scanning(filter_duplicates=False)
         self._shown.change(HCI0, ADAPTER, Discovering=("b", True))
         return None
 
     async def _stop_discovery(self, message: Message) -> Reply:
-        await self._central.stop_scanning()
-        self._shown.change(HCI0, ADAPTER, Discovering=("b", False))
+        await self._no_more_discovery_for(message.sender or "")
         return None
+
+    async def _no_more_discovery_for(self, client: str) -> None:
+        """Discovery goes on as long as any client on the bus wants it."""
+        if client in self._discovering:
+            self._discovering.discard(client)
+            if not self._discovering and self._tree is not None:
+                await self._central.stop_scanning()
+                self._shown.change(HCI0, ADAPTER, Discovering=("b", False))
 
     async def _remove_device(self, message: Message) -> Reply:
         path = message.body[0]

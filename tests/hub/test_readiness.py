@@ -29,3 +29,10 @@ async def test_a_part_that_hangs_is_named_in_time(monkeypatch):
         "other": "ok",
     }
     assert readiness.advice(states).keys() == {"redis", "record"}
+
+
+def test_a_restore_is_to_be_told_only_where_it_is_known():
+    """Who follows that advice for nothing stops every hub and begins all rooms anew."""
+    states = {"redis": "RoomsUnavailable", "record_epoch": "RoomsUnavailable"}
+    assert "restored" not in readiness.advice(states)["record_epoch"]
+    assert "bedside database restored" in readiness.advice({"record_epoch": "RestoreUntold"})["record_epoch"]

@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from dbus_fast import Message
+from dbus_fast.aio import MessageBus
 
 from device_drivers import uuids
+from device_drivers.transports.ble import Bluetooth
 from simulators.bluez.stack import SimulatedBlueZ
 from simulators.errors import LinkGone
 from simulators.models.model import Property
 from simulators.peripherals.gatt import CharacteristicSpec, GattPeripheral, ServiceSpec
 from simulators.radio import Radio
+from tests.support.waiting import eventually
 
 ADDRESS = "C0:00:00:00:01:00"
 GATEWAY = Path(__file__).with_name("leaving_gateway.py")
@@ -51,3 +55,26 @@ async def test_nothing_is_confirmed_for_a_client_that_was_killed(cuff: GattPerip
         with pytest.raises(LinkGone, match="nobody is subscribed"):
             await indicate_for_ever(cuff)
     await cuff.drop()
+
+
+async def ask_adapter(bus: MessageBus, member: str) -> None:
+    answer = await bus.call(
+        Message(destination="org.bluez", path="/org/bluez/hci0", interface="org.bluez.Adapter1", member=member)
+    )
+    assert answer is not None
+
+
+@pytest.mark.parametrize("last", ["StopDiscovery", "leaving the bus"])
+async def test_whoever_stops_looking_stops_nobody_else(cuff: GattPeripheral, bus_address: str, last: str):
+    """`bedside doctor` beside an agent: the agent still hears its devices."""
+    async with Bluetooth() as agent, asyncio.timeout(SECONDS):
+        looking = asyncio.create_task(agent.wait_for(ADDRESS))
+        doctor = await MessageBus(bus_address=bus_address).connect()
+        await eventually(lambda: agent._scanner is not None)
+        await ask_adapter(doctor, "StartDiscovery")
+        if last == "StopDiscovery":
+            await ask_adapter(doctor, last)
+        doctor.disconnect()
+        await doctor.wait_for_disconnect()
+        await cuff.advertise()
+        await looking
