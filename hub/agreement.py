@@ -2,15 +2,21 @@
 
 from sqlalchemy import select
 
-from hub.errors import RestoreUntold
+from hub.errors import RestoreUntold, RoomsUnavailable
 from hub.record.engine import Engine
 from hub.record.schema import ownership, record_meta
 from hub.rooms.rooms import Rooms
 
 
 async def check_agreement(engine: Engine, rooms: Rooms, hospitals: list[str]) -> None:
-    """Raises RestoreUntold where rooms have published more than the record has committed. Rooms are read first: a record only grows."""
-    tops = {hospital_id: await rooms.top(hospital_id) for hospital_id in hospitals}
+    """Raises RestoreUntold where rooms have published more than the record has committed. Rooms are read first: a record only grows.
+
+    Where Redis does not answer there is nothing to compare.
+    """
+    try:
+        tops = {hospital_id: await rooms.top(hospital_id) for hospital_id in hospitals}
+    except RoomsUnavailable:
+        return
     async with engine.reading() as connection:
         record_epoch: int = (await connection.execute(select(record_meta.c.record_epoch))).scalar_one()
         rows = await connection.execute(select(ownership.c.hospital_id, ownership.c.n))

@@ -280,8 +280,17 @@ class Session:
         if answer.status == "subscribed":
             self._refused_token = None
         self._no_longer_asked(answer)
+        if self._is_asked_again(answer):
+            return
         if (told := self.rooms.answered(answer, raw)) is not None:
             self._tell(told)
+
+    def _is_asked_again(self, answer: Frame) -> bool:
+        """Whether the room was asked for again since: then the later answer counts, from which on the hub goes."""
+        request_id = answer.id
+        return request_id is not None and any(
+            answer.room in rooms for asked, rooms in self._asked_rooms.items() if asked > request_id
+        )
 
     def _take_error(self, now: float, error: Frame) -> None:
         code, message = error.code or "", error.message or ""

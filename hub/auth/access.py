@@ -82,6 +82,7 @@ class Access:
         self._users: dict[str, datetime] = {}
         self._openings: dict[str, list[Opening]] = {}
         self._seen: set[int] = set()
+        self._ended: frozenset[str] = frozenset()
         self._top = 0
 
     async def load(self) -> None:
@@ -94,6 +95,7 @@ class Access:
         """What is new since the last look, known here when this returns. Raises RecordUnavailable; then it is told at the next."""
         found = await self._record.changes(self._top - REREAD_CHANGES)
         new = tuple(change for change in found if change.change_id not in self._seen)
+        self._ended = frozenset(change.subject for change in found if change.kind is ChangeKind.SESSION)
         if any(change.kind is ChangeKind.ACCESS for change in new):
             await self._reload()
         self._top = max((self._top, *(change.change_id for change in new)))
@@ -101,10 +103,12 @@ class Access:
         return new
 
     def check(self, claims: Claims) -> None:
-        """Raises InvalidToken for a token that is revoked."""
+        """Raises InvalidToken for a token that is revoked, and for what came from a session that was ended lately."""
         issued_until = self._users.get(claims.sub)
         if claims.jti in self._tokens or (issued_until is not None and claims.iat <= issued_until.timestamp()):
             raise InvalidToken("the token was revoked")
+        if claims.session in self._ended:
+            raise InvalidToken("the session was ended")
 
     def widened(self, claims: Claims) -> Claims:
         """The claims with the patients who are open to their user now, and no others."""

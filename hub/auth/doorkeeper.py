@@ -87,6 +87,10 @@ class Doorkeeper:
             claims = self._verifier.verify(token, now=self._now())
         return self._admitted(claims)
 
+    def still(self, claims: Claims) -> Claims:
+        """The claims as of now, for whoever has waited since `identify`. Raises InvalidToken."""
+        return self._admitted(claims)
+
     async def ticket(self, claims: Claims) -> tuple[str, float]:
         """A ticket that lets its bearer in once, as these claims, and for how many seconds. Raises RoomsUnavailable."""
         ticket = secrets.token_urlsafe(_SECRET_BYTES)

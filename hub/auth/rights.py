@@ -80,6 +80,8 @@ RIGHTS: Final[Mapping[Role, Mapping[Verb, frozenset[RoomKind]]]] = MappingProxyT
     }
 )
 
+_OF_ALL_HOSPITALS: Final = frozenset({Verb.OPERATE, Verb.PRESENCE})
+"""In the rooms that all hospitals share: to speak there, and to see who is there, takes a token of all."""
 _SEES_UNASSIGNED: Final = frozenset({Role.TECHNICIAN, Role.ADMIN})
 
 
@@ -110,7 +112,7 @@ def _in_scope(claims: Claims, role: Role, verb: Verb, place: Place) -> bool:
     if verb is Verb.BREAK_GLASS:  # what is out of scope otherwise, but no further than the token's hospitals
         return place.hospital_id in hospitals_named(claims)
     if place.kind in _SYSTEM | {RoomKind.ADMIN_UPDATES}:
-        return verb is not Verb.OPERATE or ALL in claims.hospitals
+        return verb not in _OF_ALL_HOSPITALS or ALL in claims.hospitals
     if covers_hospital(claims, place.hospital_id) and (
         place.kind not in _DEVICE or place.patient_id or role in _SEES_UNASSIGNED
     ):

@@ -20,7 +20,7 @@ from hub.limits import Limits
 from hub.realtime.attendance import Attendance
 from hub.rooms.messages import RoomAddress
 from hub.rooms.nodes import Nodes
-from vitals.identifiers import SYSTEM
+from vitals.identifiers import SYSTEM, HospitalId
 from vitals.rooms import parse_room
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,9 @@ class Census:
         return Figures(rooms=rooms, users=dict(self._attendance.users))
 
 
-def statistics(figures: Iterable[Figures], claims: Claims) -> dict[str, Any]:
-    """The guide's statistics: totals of all, rooms by name where the token's scope has them, users where it has a hospital."""
+def statistics(figures: Iterable[Figures], claims: Claims, hospitals: Iterable[HospitalId]) -> dict[str, Any]:
+    """The guide's statistics: totals of all, rooms by name where the token's scope has them, users where it has all `hospitals`."""
+    everyone = all(covers_hospital(claims, hospital_id) for hospital_id in hospitals)
     rooms: Counter[RoomAddress] = Counter()
     users: Counter[str] = Counter()
     for of_node in figures:
@@ -94,7 +95,7 @@ def statistics(figures: Iterable[Figures], claims: Claims) -> dict[str, Any]:
         "unique_users": len(users),
         "active_rooms": len(rooms),
         "connections_by_room": {address.room: rooms[address] for address in rooms if _may_see(claims, address)},
-        "connections_by_user": {user: users[user] for user in users if claims.hospitals or user == claims.sub},
+        "connections_by_user": {user: users[user] for user in users if everyone or user == claims.sub},
     }
 
 

@@ -73,6 +73,10 @@ class Client(ABC):
         """Messages of a room are gone (`joined.gap`); the next delivered is the one after `joined.position`."""
 
     @abstractmethod
+    def reach_out(self) -> None:
+        """The token may see more than before: look for it, where the client follows all of it."""
+
+    @abstractmethod
     def tick(self, now: float) -> None:
         """Send what is due, and end what has shown no life. `now` is the event loop's clock."""
 

@@ -97,15 +97,17 @@ class Oversight:
     async def _look(self) -> None:
         new = await self._access.follow()
         self._due += new
-        self._end_revoked(self._due)
-        self._due += self._widen()
         now = asyncio.get_running_loop().time()
-        if everything := now >= self._recheck_at:
+        everything = now >= self._recheck_at
+        self._end_revoked(self._due, everyone=everything)
+        self._due += self._widen()
+        if everything:
             await self._go_over(None, _moved(self._due))
             self._recheck_at = now + self._limits.recheck_seconds
         elif self._due:
             await self._go_over(_rooms_of(self._due), _moved(self._due))
         if everything or self._due:
+            self._reach_out(new)
             self._due = new
 
     async def revoked(self, client: Client, claims: Claims) -> list[tuple[RoomAddress, Revoked]]:
@@ -121,13 +123,15 @@ class Oversight:
         if not client.rooms and rooms and not client.subscribes:
             client.end(Close.FORBIDDEN, "nothing of this stream is in your token's scope any more")
 
-    def _end_revoked(self, due: Iterable[Change]) -> None:
-        sessions = {change.subject for change in due if change.kind is ChangeKind.SESSION}
-        all_tokens = any(change.kind is ChangeKind.ACCESS for change in due)
-        for client in self._clients.everyone() if sessions or all_tokens else ():
-            if client.claims.session in sessions:
-                client.end(Close.TOKEN_EXPIRED, "the session was ended")
-                continue
+    def _reach_out(self, new: Iterable[Change]) -> None:
+        """Let those who follow all that they may see look for what has come."""
+        if any(change.kind is not ChangeKind.SESSION for change in new):
+            for client in self._clients.everyone():
+                client.reach_out()
+
+    def _end_revoked(self, due: Iterable[Change], *, everyone: bool) -> None:
+        concerned = everyone or any(change.kind in (ChangeKind.ACCESS, ChangeKind.SESSION) for change in due)
+        for client in self._clients.everyone() if concerned else ():
             try:
                 self._access.check(client.claims)
             except InvalidToken as error:

@@ -1,6 +1,7 @@
 """The live endpoints. Every one checks token and rooms before it accepts anything."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request, WebSocket
@@ -75,6 +76,7 @@ async def _opened(live: Live, request: Request, stream: Stream) -> Response:
     if live.clients.draining:
         raise Unavailable("this node is stopping; reconnect")
     async with live.shared.admission.place(stream.user) as allowed:
+        stream.claims = live.doorkeeper.still(stream.claims)
         if not (allowed and live.clients.enter(stream)):
             raise TooMany(f"at most {live.limits.user_connections} connections a user; close one, or try again later")
     cursor = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
@@ -105,8 +107,11 @@ async def events(request: Request) -> Response:
     """All that the token may see, live. Resumes hospital, ward and system rooms exactly."""
     live = live_of(request)
     claims = live.authenticate(request)
-    addresses = await global_rooms(request.app.state.components.registry, claims)
-    return await _opened(live, request, Stream(live, claims, addresses, exact=exact_rooms(addresses)))
+    in_scope = partial(global_rooms, request.app.state.components.registry)
+    addresses = await in_scope(claims)
+    return await _opened(
+        live, request, Stream(live, claims, addresses, exact=exact_rooms(addresses), in_scope=in_scope)
+    )
 
 
 def exact_rooms(addresses: Sequence[RoomAddress]) -> frozenset[str]:
@@ -116,6 +121,7 @@ def exact_rooms(addresses: Sequence[RoomAddress]) -> frozenset[str]:
     keeps them all exactly save numerics.
     """
     shared = [address.room for address in addresses if not address.room.startswith(("patient:", "device:"))]
+    shared = shared[:MAX_EXACT_ROOMS]
     patients = [
         address.room
         for address in addresses

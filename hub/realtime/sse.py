@@ -6,7 +6,7 @@ A stream's `id` is a cursor over its rooms. A client that comes back with one fi
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final, Protocol
 
@@ -29,6 +29,9 @@ from vitals.events import EVENTS
 from vitals.rooms import RoomKind, is_live_only, parse_room
 
 log = logging.getLogger(__name__)
+
+InScope = Callable[[Claims], Awaitable[Sequence[RoomAddress]]]
+"""All rooms that claims may watch."""
 
 HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no", "connection": "close"}
 REMEMBERED_EVENTS: Final = 1024
@@ -56,11 +59,18 @@ class Stream(LiveClient):
     transport = "sse"
 
     def __init__(
-        self, live: Live, claims: Claims, addresses: Sequence[RoomAddress], *, exact: frozenset[str] | None = None
+        self,
+        live: Live,
+        claims: Claims,
+        addresses: Sequence[RoomAddress],
+        *,
+        exact: frozenset[str] | None = None,
+        in_scope: InScope | None = None,
     ) -> None:
         super().__init__(live, claims)
         self.rooms = {address.room: address for address in addresses}
         self.ended = False
+        self._in_scope = in_scope
         self._exact = frozenset(room for room in self.rooms if not is_live_only(room)) if exact is None else exact
         self._is_near = exact is None
         self._standing = NOWHERE
@@ -159,6 +169,20 @@ class Stream(LiveClient):
             self._outlet.push(chunk)
 
     # Rooms
+
+    def reach_out(self) -> None:
+        if self._in_scope is not None and self._held is None:
+            self.work(self._gain(self._in_scope), name="sse-gain")
+
+    async def _gain(self, in_scope: InScope) -> None:
+        """Join what has come into the token's scope since: an admitted patient's rooms, a device's. They are live only."""
+        addresses = await in_scope(self.claims)
+        fresh = [address for address in addresses if address.room not in self.rooms]
+        self.rooms |= {address.room: address for address in fresh}
+        self._repeatable = repeatable_events(self.rooms)
+        if self._seen is None and self._repeatable:
+            self._seen = OrderedDict()
+        await self._live.hold([Wanted(address=address) for address in fresh], self, lambda _: None)
 
     async def follow(self, cursor: str | None) -> None:
         """Join all rooms, from the cursor on where there is one; say `connected` when they hold, and what became of the cursor."""

@@ -14,7 +14,7 @@ from typing import Final
 from starlette.websockets import WebSocket
 
 from hub.auth.credentials import SUBPROTOCOL
-from hub.auth.errors import Forbidden
+from hub.auth.errors import Forbidden, InvalidToken
 from hub.auth.rights import Verb, role_may
 from hub.auth.tokens import Claims
 from hub.errors import NotFound, Unavailable
@@ -46,6 +46,7 @@ from hub.realtime.requests import (
     is_pong,
 )
 from hub.realtime.wire import EXTENSION, Handshake, WebSocketWire
+from hub.rest.problems import problem_of
 from hub.rooms.messages import Position, RoomAddress
 from hub.rooms.presence import Activity
 from hub.rooms.watched import Joined, Wanted
@@ -114,6 +115,9 @@ class Socket(LiveClient):
             self._pinged, self._pong_due = now, True
             self.send({"type": "ping"})
 
+    def reach_out(self) -> None:
+        """A WebSocket names its rooms."""
+
     def end(self, code: Close, reason: str) -> None:
         log.debug("client %s is closed: %d %s", self.client_id, code, reason)
         self._wire.end(code, reason)
@@ -166,7 +170,7 @@ class Socket(LiveClient):
         except BadRequest as error:
             self._refuse(error)
         except InvalidRoom as error:
-            self._refuse(BadRequest(Code.UNKNOWN_ROOM, str(error)))
+            self._refuse(BadRequest(Code.UNKNOWN_ROOM, str(error), id_of(text)))
         else:
             self._errors = 0
 
@@ -233,7 +237,7 @@ class Socket(LiveClient):
     # Subscriptions
 
     async def _subscribe(self, request: Subscribe) -> None:
-        wanted = request.wanted()
+        wanted = [*{room.room: room for room in request.wanted()}.values()]
         most = self._live.limits.connection_rooms
         if len(self.rooms.keys() | {room.room for room in wanted}) > most:
             raise BadRequest(Code.TOO_MANY_ROOMS, f"at most {most} rooms a connection", request.id)
@@ -329,6 +333,13 @@ def _with_id(message: Answer, request_id: int | None) -> Answer:
 async def serve_websocket(live: Live, websocket: WebSocket, claims: Claims, addresses: Sequence[RoomAddress]) -> None:
     """Accept a checked handshake, and serve it; returns at once, for the connection then lives without a task."""
     async with live.shared.admission.place(claims.sub) as allowed:
+        try:
+            claims = live.doorkeeper.still(
+                claims
+            )  # who waited for a place was not there when revocations were gone over
+        except InvalidToken as error:
+            await websocket.send_denial_response(problem_of(error))
+            return
         await _accept(live, websocket, claims, addresses, allowed=allowed)
 
 

@@ -83,7 +83,7 @@ async def statistics(request: Request) -> dict[str, Any]:
         figures = await live.shared.census.figures()
     except RoomsUnavailable as error:
         figures, partial = live.shared.census.own(), {"partial": f"this node alone: {error}"}
-    data = data_of(figures, claims)
+    data = data_of(figures, claims, await components_of(request).registry.hospital_ids())
     return {"success": True, "data": data, **partial, "timestamp": rfc3339(live.now())}
 
 

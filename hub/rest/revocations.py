@@ -36,8 +36,9 @@ async def revoke(request: Request) -> dict[str, Any]:
         raise Invalid("name a token_id, or a subject whose tokens are all taken back")
     live = live_of(request)
     now = live.now()
+    ahead = timedelta(seconds=request.app.state.settings.auth.leeway_seconds)
     await components_of(request).access.revoke(
-        Revocation(token_id=asked.token_id, subject=asked.subject, issued_until=now if asked.subject else None),
+        Revocation(token_id=asked.token_id, subject=asked.subject, issued_until=now + ahead if asked.subject else None),
         author=claims.sub,
         reason=asked.reason,
         forget=now + timedelta(seconds=live.limits.token_life_seconds),

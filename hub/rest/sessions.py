@@ -55,6 +55,7 @@ async def end_session(request: Request, response: Response) -> dict[str, Any]:
         raise Unauthenticated("there is no session here to end; it is the one of the cookie")
     await components_of(request).access.end_session(claims.session)
     await live.doorkeeper.end_session(request.cookies[name])
+    await live.oversight.look_now()
     response.delete_cookie(name, secure=live.doorkeeper.origins.is_secure(request), httponly=True, samesite="strict")
     return _success(request, {"ended": True})
 

@@ -15,6 +15,9 @@ from hub.publication import Publication
 from vitals.events import EventName, message_type
 from vitals.identifiers import HospitalId
 
+MAX_OFFSET: Final = 2**53 - 1
+"""Which every client's numbers hold exactly (RFC 8259, section 6)."""
+
 
 class RoomAddress(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """A room's name and the hospital in whose stream it lives: `system` for system and admin rooms."""
@@ -27,7 +30,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a subscriber stands in a room: it has everything up to `offset` of `epoch`. The epoch is opaque."""
 
     epoch: str
-    offset: Annotated[int, msgspec.Meta(ge=0)]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)]
 
 
 NOWHERE: Final = Position(epoch="", offset=0)
@@ -117,7 +120,8 @@ def body_of_event(event: EventName, event_id: str, timestamp: datetime, data: by
 def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: int, body: bytes) -> Message:
     """The message that a plain body makes at a place. Raises Unreadable for bytes that no `body_of` made."""
     try:
-        event, members, data = body.split(b"\n", 2)
+        name, members, data = body.split(b"\n", 2)
+        event = name.decode()
     except ValueError:
         raise Unreadable("a message in Redis is none of ours") from None
     return Message(
@@ -126,7 +130,7 @@ def message_from(room: str, *, record_epoch: int, epoch: str, offset: int, n: in
         epoch=epoch,
         offset=offset,
         n=n,
-        event=event.decode(),
+        event=event,
         members=members,
         data=data,
     )

@@ -167,4 +167,9 @@ class PresenceFeed:
 
     def _received(self, channel: str, payload: bytes) -> None:
         if (room := self._rooms.get(channel)) is not None:
-            room.take(change_from(payload))
+            try:
+                room.take(change_from(payload))
+            except ValueError:  # none of ours, or of a newer node: what is there says it
+                log.debug("%s: a change of presence can't be read", channel)
+                self._unread[channel] = None
+                self._wake.set()

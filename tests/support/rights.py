@@ -73,8 +73,11 @@ BY_ROLE: dict[str, dict[str, set[str]]] = {
 
 
 def allowed(role: str, verb: str, scope: str) -> set[str]:
-    """The rooms. Break-glass reaches what is out of scope, within the hospitals that the token names; only an admin of all speaks to all."""
+    """The rooms. Break-glass reaches what is out of scope, within the hospitals that the token names; only an admin of all speaks to all, and sees
+    who of all hospitals is there."""
     if verb == "break_glass":
         return PATIENT_ROOMS if role == "clinician" and scope in ("hospital", "ward", "next ward") else set()
     rooms = BY_ROLE[role].get(verb, set()) & IN_SCOPE[scope]
-    return rooms - SYSTEM if verb == "operate" and scope != "all" else rooms
+    if scope == "all":
+        return rooms
+    return {"operate": rooms - SYSTEM, "presence": rooms - EVERYONES}.get(verb, rooms)

@@ -241,8 +241,15 @@ export class Session {
   private takeAnswer(answer: Frame, text: string): void {
     if (answer.status === "subscribed") this.refusedToken = undefined;
     this.noLongerAsked(answer);
+    if (this.isAskedAgain(answer)) return;
     const told = this.rooms.answered(answer, text);
     if (told !== undefined) this.tell(told);
+  }
+
+  /** Whether the room was asked for again since: then the later answer counts, from which on the hub goes. */
+  private isAskedAgain(answer: Frame): boolean {
+    const id = answer.id;
+    return id !== undefined && [...this.askedRooms].some(([asked, rooms]) => asked > id && rooms.includes(answer.room ?? ""));
   }
 
   private takeError(now: number, error: Frame): void {
