@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import jwt
 import msgspec
+from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 
 from hub.auth.errors import InvalidToken
 from hub.auth.keys import Keys
@@ -22,6 +23,8 @@ REQUIRED: Final = ("exp", "iat", "aud", "iss")
 _NOTHING: Final = object()
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """RFC 7515, section 3.1: no padding, no white space."""
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_PLACE: Final = re.compile(r" - at `\$\.(\w+)[^`]*`\Z")
 
 
 class TokenForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,39 +81,68 @@ class TokenVerifier:
                 options={"require": list(REQUIRED), "strict_aud": form.lone_audience},
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            raise InvalidToken(_REASONS.get(type(error), "the token is not valid")) from error
+            raise InvalidToken(_refusal(error)) from error
         return payload
 
 
 def _check_header(header: Mapping[str, Any], types: tuple[str, ...]) -> None:
-    if header.get("typ") not in types or "crit" in header:
-        raise InvalidToken("the token is of another type")
+    if header.get("typ") not in types:
+        raise InvalidToken("the token's typ is not in auth.token_types")
+    if "crit" in header:
+        raise InvalidToken("the token's header has crit")
 
 
-_REASONS: Final = {
+_REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidAudienceError: "the token is for another audience",
     jwt.InvalidIssuerError: "the token is of another issuer",
     jwt.InvalidSignatureError: "the token's signature does not match",
-    jwt.MissingRequiredClaimError: "the token lacks a required claim",
+    jwt.InvalidIssuedAtError: "`iat` must be a number",
+    InvalidSubjectError: "`sub` must be a text",
+    InvalidJTIError: "`jti` must be a text",
 }
+
+
+def _refusal(error: Exception) -> str:
+    """What is wrong with a token that PyJWT refuses: names of claims, never their values."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the token lacks `{error.claim}`"
+    return _REASONS.get(type(error), "the token is not valid")
 
 
 def _claims(payload: Mapping[str, Any], form: TokenForm) -> Claims:
     said = {name: value for name, path in form.paths.mapping().items() if (value := _at(payload, path)) is not _NOTHING}
     said |= {name: payload[name] for name in ("iss", "iat", "exp")} | {"aud": form.audience}
-    if form.role_names:
-        said["roles"] = _our_roles(said.get("roles"), form.role_names)
+    if form.role_names and isinstance(names := said.get("roles"), list):
+        said["roles"] = _our_roles(names, form.role_names)
     try:
         claims = msgspec.convert(said, Claims)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except RecursionError as error:
         raise InvalidToken("the token's claims have another form") from error
+    except msgspec.ValidationError as error:
+        raise InvalidToken(_fault(str(error), form.paths)) from error
     if not claims.roles:
         raise InvalidToken("the token names no role that there is here")
     if Role.ADMIN not in claims.roles and ALL in claims.hospitals | claims.wards | claims.patients:
         raise InvalidToken("only an admin's token may cover everything")
     return claims
+
+
+def _fault(said: str, paths: ClaimPaths) -> str:
+    """msgspec's words without what the token holds: which claim is wrong, by where it was looked for, and how."""
+    name = (_MISSING.match(said) or _PLACE.search(said) or [said, ""])[1]
+    if (path := paths.mapping().get(name)) is None:
+        return f"`{name}` must be a whole number" if name in REQUIRED else "the token's claims have another form"
+    if said.startswith("Object missing"):
+        return f"`{name}` is missing (looked for at `{path}`; see auth.claims.{name})"
+    if said.startswith("Expected `array`"):
+        return f"`{path}` must be a list"
+    if said.startswith("Invalid enum"):
+        return f"`{path}` names a role that is not known here; see auth.roles"
+    if said.startswith("Expected `str`, got"):
+        return f"`{path}` must be {'a list of texts' if '[' in said else 'a text'}"
+    return f"`{path}` has another form"
 
 
 def _at(payload: Mapping[str, Any], path: str) -> object:
@@ -125,7 +157,5 @@ def _at(payload: Mapping[str, Any], path: str) -> object:
     return found
 
 
-def _our_roles(names: object, role_names: Mapping[str, Role]) -> list[Role]:
-    if not isinstance(names, list):
-        raise InvalidToken("the token's roles are no list")
+def _our_roles(names: list[object], role_names: Mapping[str, Role]) -> list[Role]:
     return [role_names[name] for name in names if isinstance(name, str) and name in role_names]

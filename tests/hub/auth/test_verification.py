@@ -124,6 +124,44 @@ def test_a_hostile_token_is_not_believed(token: str):
         verify(token)
 
 
+def without(*names: str) -> str:
+    claims = GOOD | {"iss": ISSUER}
+    return signed({name: value for name, value in claims.items() if name not in names}, secret=b"x" * 32)
+
+
+ROLE = "`roles` names a role that is not known here; see auth.roles"
+TYP = "the token's typ is not in auth.token_types"
+REFUSALS = {
+    "no id": (without("jti"), "`jti` is missing (looked for at `jti`; see auth.claims.jti)"),
+    "no issuing time": (without("iat"), "the token lacks `iat`"),
+    "no roles": (without("roles"), "`roles` is missing (looked for at `roles`; see auth.claims.roles)"),
+    "a hospital": (RSA.token(hospitals="h7"), "`hospitals` must be a list"),
+    "a number": (RSA.token(wards=[7]), "`wards` must be a list of texts"),
+    "a ward": (RSA.token(wards=["h7"]), "`wards` has another form"),
+    "a role": (RSA.token(roles=["h7"]), ROLE),
+    "a place in a value": (RSA.token(roles=["h7' - at `$.sub`"]), ROLE),
+    "half a second": (RSA.token(iat=1.5), "`iat` must be a whole number"),
+    "an id that is a number": (RSA.token(jti=7), "`jti` must be a text"),
+    "another type": (by_hand(b"x" * 32, {"alg": "HS256", "typ": "h7"}), TYP),
+    "an access token": (RSA.token({"typ": "at+jwt"}), TYP),
+}
+
+
+@pytest.mark.parametrize(("token", "said"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_names_the_claim_and_the_setting_and_nothing_of_the_value(token: str, said: str):
+    with pytest.raises(InvalidToken) as refusal:
+        verify(token)
+    assert str(refusal.value) == said
+
+
+def test_a_refusal_names_where_the_settings_look_also_for_roles_that_are_mapped():
+    paths = ClaimPaths(jti="uti", roles="realm_access.roles")
+    with pytest.raises(InvalidToken, match=r"^`jti` is missing \(looked for at `uti`; see auth\.claims\.jti\)$"):
+        verify(RSA.token(realm_access={"roles": ["ward-nurse"]}), paths=paths, role_names=ROLES)
+    with pytest.raises(InvalidToken, match=r"^`realm_access\.roles` must be a list$"):
+        verify(RSA.token(uti="t1", realm_access={"roles": "ward-nurse"}), paths=paths, role_names=ROLES)
+
+
 def test_a_token_that_lives_too_long_is_refused_for_its_revocation_would_be_forgotten():
     now = datetime.now(UTC)
     with pytest.raises(InvalidToken, match="too long"):
