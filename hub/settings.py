@@ -114,7 +114,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A hub process, which speaks TLS where it has `tls_certificate` and `tls_key`. `rules_file` None: the rules that come with the product. `production` refuses what only suits development."""
 
     database_url: str
-    auth: AuthSettings
+    auth: AuthSettings = AuthSettings()
     host: str = "127.0.0.1"
     port: Port = 5054
     tls_certificate: Path | None = None

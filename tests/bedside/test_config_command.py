@@ -45,6 +45,15 @@ def test_all_that_is_wrong_is_said_at_once(capsys, hub):
     assert (told["ok"], told["problems"]) == (False, said.err.splitlines())
 
 
+def test_no_table_of_tokens_is_answered_like_an_empty_one(capsys, hub):
+    text = hub.read_text().partition("[auth]")[0]
+    for written in (text, f"{text}[auth]\n"):
+        hub.write_text(written)
+        assert typed(capsys, "config", "check", "--hub", hub).err == (
+            f"{hub}: auth: no key is said; write secret_file = … under [auth], or url = … or file = … under [auth.jwks]\n"
+        )
+
+
 @pytest.mark.parametrize("kind", ["--hub", "--gateway"])
 def test_a_file_that_is_not_there_is_a_problem_like_any_other(capsys, tmp_path, kind):
     said = typed(capsys, "config", "check", kind, tmp_path / "none", "--json")
