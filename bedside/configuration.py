@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -121,6 +121,15 @@ def redacted(address: str) -> str:
 def variable(key: str) -> str:
     """The environment variable of a dotted key."""
     return PREFIX + key.upper().replace(".", "__")
+
+
+def unreadable(key: str, path: Path) -> Iterator[str]:
+    """What is wrong with a file that a key names: it can't be read, or is empty."""
+    try:
+        if not path.read_bytes().strip():
+            yield f"{key}: {path} is empty"
+    except OSError as error:
+        yield f"{key}: can't read {path}: {error.strerror}"
 
 
 def dotted(tree: Mapping[str, Any], prefix: str = "") -> Tree:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bedside.configuration import Loaded, merge, refused
+from bedside.configuration import Loaded, merge, refused, unreadable
 from bedside.exits import CommandFailed
 from bedside.up.layout import Layout, default_state
 from edge_agent.errors import InvalidSettings
@@ -28,6 +28,12 @@ def load_gateway(
     except InvalidSettings as error:
         raise _refusal(error, merged.origins, file) from error
     return Loaded(settings=settings, origins=merged.origins)
+
+
+def faults(settings: GatewaySettings) -> tuple[str, ...]:
+    """What is wrong with the files that the settings name, each beginning with its key. The agent reads them at each connection."""
+    named = {"password_file": settings.mqtt.password_file, "ca_file": settings.mqtt.ca_file}
+    return tuple(fault for key, path in named.items() if path is not None for fault in unreadable(f"mqtt.{key}", path))
 
 
 def load_usual_gateway(file: Path | None, state: Path | None) -> Loaded[GatewaySettings]:

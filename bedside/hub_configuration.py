@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from redis.connection import parse_url
 
-from bedside.configuration import Loaded, load
+from bedside.configuration import Loaded, load, unreadable
 from bedside.exits import CommandFailed, Exit
 from bedside.up.layout import Layout
 from hub.alerts.rules import load_rules
@@ -129,7 +129,7 @@ def _redis_files(redis: RedisSettings, *, tls: bool) -> Iterator[str]:
             yield f"redis.{key}: is for TLS: set redis.tls = true or write rediss://, or leave it out"
     for key in ("password_file", "sentinel_password_file", "ca_file", "certificate_file", "key_file"):
         if (path := getattr(redis, key)) is not None:
-            yield from _unreadable(f"redis.{key}", path)
+            yield from unreadable(f"redis.{key}", path)
 
 
 def _mqtt(settings: HubSettings) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _mqtt(settings: HubSettings) -> Iterator[str]:
         yield "mqtt.ca_file: is for TLS: set mqtt.tls = true, or leave it out"
     for key, path in (("password_file", mqtt.password_file), ("ca_file", mqtt.ca_file)):
         if path is not None:
-            yield from _unreadable(f"mqtt.{key}", path)
+            yield from unreadable(f"mqtt.{key}", path)
 
 
 def _auth(settings: HubSettings) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _jwks(settings: HubSettings) -> Iterator[str]:
     if jwks.url is not None and not _may_be_asked(jwks.url, production=settings.production):
         yield "auth.jwks.url: write https://…; http:// is for development, and for this machine itself"
     if jwks.ca_file is not None:
-        yield from _unreadable("auth.jwks.ca_file", jwks.ca_file)
+        yield from unreadable("auth.jwks.ca_file", jwks.ca_file)
     if jwks.keep_seconds < jwks.refresh_seconds:
         yield "auth.jwks.keep_seconds: must be at least refresh_seconds, or keys are too old before they are read again"
     if jwks.file is not None:
@@ -215,11 +215,3 @@ def _registry(settings: HubSettings) -> Iterator[str]:
         load_registry(settings.registry_file)
     except ConfigurationError as error:
         yield str(error)
-
-
-def _unreadable(key: str, path: Path) -> Iterator[str]:
-    try:
-        if not path.read_bytes().strip():
-            yield f"{key}: {path} is empty"
-    except OSError as error:
-        yield f"{key}: can't read {path}: {error.strerror}"

@@ -59,15 +59,22 @@ def _check(arguments: argparse.Namespace) -> int:
 def _problems(arguments: argparse.Namespace) -> list[str]:
     """Everything that is wrong; where the file can't be read as settings, the first thing that keeps it from it."""
     try:
-        if arguments.hub is None:
-            _gateway(arguments.gateway)
-            return []
-        settings = _hub(arguments.hub).settings
+        found = _gateway_faults(arguments.gateway) if arguments.hub is None else _hub_faults(arguments.hub)
     except CommandFailed as failure:
         return [str(failure)]
+    return [f"{arguments.hub or arguments.gateway}: {fault}" for fault in found]
+
+
+def _hub_faults(file: Path) -> tuple[str, ...]:
     from bedside.hub_configuration import faults  # noqa: PLC0415 - a gateway has no hub
 
-    return [f"{arguments.hub}: {fault}" for fault in faults(settings)]
+    return faults(_hub(file).settings)
+
+
+def _gateway_faults(file: Path) -> tuple[str, ...]:
+    from bedside.gateway import faults  # noqa: PLC0415 - a hub has no agent
+
+    return faults(_gateway(file).settings)
 
 
 def _hub(file: Path) -> "Loaded[HubSettings]":
