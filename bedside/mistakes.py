@@ -6,6 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from bedside.annotations import at, enumeration_in
+from vitals.errors import IDENTIFIER_FORM
+from vitals.identifiers import PATTERN
 
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
@@ -18,4 +20,8 @@ def explained(kind: type[msgspec.Struct], key: str, said: str, *, variable: Call
         return f"{name} is missing; write {missing[1]} = …{table}, or set {variable(name)}"
     if said.startswith("Invalid enum value") and (choices := enumeration_in(at(kind, key))) is not None:
         return f"{said}; there are {', '.join(str(choice.value) for choice in choices)}"
+    if said.startswith("Expected `array`"):
+        return f'{said}; write a list in the file: {key.rpartition(".")[2]} = ["…"]'
+    if said.endswith(f"regex {PATTERN!r}"):
+        return f"must be {IDENTIFIER_FORM}"
     return said

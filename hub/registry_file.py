@@ -40,6 +40,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from sqlalchemy import Table, and_, insert, select
@@ -48,7 +49,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import ConfigurationError
 from hub.record.engine import Engine
 from hub.record.schema import assignments, beds, devices, gateways, hospitals, patients, stays, wards
-from vitals.identifiers import SYSTEM, BedId, DeviceId, DeviceType, GatewayId, HospitalId, PatientId, WardId
+from vitals.errors import IDENTIFIER_FORM
+from vitals.identifiers import PATTERN, SYSTEM, BedId, DeviceId, DeviceType, GatewayId, HospitalId, PatientId, WardId
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,10 @@ class AgeGroup(StrEnum):
     ADULT = "adult"
     CHILD = "child"
     NEONATE = "neonate"
+
+
+_CHOICES: Final[Mapping[str, type[StrEnum]]] = {"type": DeviceType, "age_group": AgeGroup}
+"""The words that there are for a key."""
 
 
 def _text(most: int, *, least: int = 0) -> msgspec.Meta:
@@ -130,8 +136,10 @@ def load_registry(path: Path) -> RegistryFile:
         content = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), RegistryFile)
     except OSError as error:
         raise ConfigurationError(f"registry_file: {path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path.name}: {_explained(str(error))}") from error
     _check(content, path.name)
     return content
 
@@ -223,6 +231,19 @@ async def _add(connection: AsyncConnection, table: Table, key: Mapping[str, Any]
     return True
 
 
+def _explained(error: str) -> str:
+    """msgspec's words about an entry: its place first, and what there is in place of what is wrong."""
+    said, _, place = error.rpartition(" - at `$.")
+    if not said:
+        return error
+    key = place.removesuffix("`")
+    if said.startswith("Invalid enum value") and (choices := _CHOICES.get(key.rpartition(".")[2])):
+        said += f"; there are {', '.join(choices)}"
+    if said.endswith(f"regex {PATTERN!r}"):
+        said = f"must be {IDENTIFIER_FORM}"
+    return f"{key}: {said}"
+
+
 def _check(content: RegistryFile, name: str) -> None:
     """Every name that one entry uses must be declared by another, and each thing once."""
     _check_hospitals(content, name)
@@ -249,9 +270,17 @@ def _check_hospitals(content: RegistryFile, name: str) -> None:
         where = f"{name}: hospitals[{place}]"
         if hospital.id == SYSTEM:
             raise ConfigurationError(f"{where}: {SYSTEM!r} is the hub's own; choose another id")
+        _check_zone(f"{where}.zone", hospital.zone)
         _once(f"{where}.wards", [ward.id for ward in hospital.wards])
         for number, ward in enumerate(hospital.wards):
             _once(f"{where}.wards[{number}].beds", ward.beds)
+
+
+def _check_zone(where: str, zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(f"{where}: {zone!r} is no time zone; try Europe/Berlin") from error
 
 
 def _check_patients(content: RegistryFile, name: str) -> None:

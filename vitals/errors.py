@@ -7,6 +7,10 @@ VitalsError
 └── InvalidEnvelope     an MQTT payload does not decode, or is of a version that is not spoken
 """
 
+from typing import Final
+
+IDENTIFIER_FORM: Final = "1 to 64 of the characters A-Z a-z 0-9 _ . -"
+
 
 class VitalsError(Exception):
     """Root of the package's errors."""
@@ -16,7 +20,7 @@ class InvalidIdentifier(VitalsError):
     """`text` is no identifier; `what` names which one was expected."""
 
     def __init__(self, what: str, text: str) -> None:
-        super().__init__(f"{what} must be 1 to 64 of the characters A-Z a-z 0-9 _ . -, not {text[:80]!r}")
+        super().__init__(f"{what} must be {IDENTIFIER_FORM}, not {text[:80]!r}")
         self.what = what
         self.text = text
 
