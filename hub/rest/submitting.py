@@ -1,9 +1,10 @@
 """From a request's JSON to a decided request in the record's inbox."""
 
 import hashlib
+import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import Request
@@ -18,6 +19,7 @@ from vitals.envelope import encode
 from vitals.identifiers import HospitalId
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+_LENGTH: Final = re.compile(r"Expected `str` of length (>=|<=) (\d+)")
 
 
 async def json_of(request: Request) -> dict[str, Any]:
@@ -36,7 +38,17 @@ def converted(fields: dict[str, Any], body: type[Body]) -> Body:
     try:
         return msgspec.convert(fields, body, builtin_types=(Decimal,))
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Invalid(str(error)[:300]) from error
+        raise Invalid(_placed(str(error))[:300]) from error
+
+
+def _placed(error: str) -> str:
+    """msgspec's words with their place first, as all faults have it."""
+    said, _, place = error.rpartition(" - at `$.")
+    if not said:
+        return error
+    if (length := _LENGTH.fullmatch(said)) is not None:
+        said = f"at {'least' if length[1] == '>=' else 'most'} {length[2]} characters"
+    return f"{place.removesuffix('`')}: {said}"
 
 
 async def submit(request: Request, hospital_id: HospitalId, kind: RequestKind, payload: object) -> Outcome:
