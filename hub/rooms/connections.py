@@ -108,6 +108,12 @@ def secret_in(key: str, path: Path) -> str:
         raise ConfigurationError(f"{key}: {path} can't be read: {said}") from error
 
 
+def server_of(connection: AbstractConnection) -> str:
+    """Whom a connection is to, for a person: host and port, or the socket's path; no user and no password."""
+    path: str | None = getattr(connection, "path", None)
+    return path or str(Address(getattr(connection, "host", ""), getattr(connection, "port", 0)))
+
+
 def reason(error: BaseException) -> str:
     """Why a server could not be spoken to, for a person: its certificate, the password, or the error's kind; no secret in it."""
     if (fault := tls_fault(error)) is not None:

@@ -15,7 +15,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from hub.errors import RoomsUnavailable
-from hub.rooms.connections import reason
+from hub.rooms.connections import reason, server_of
 
 CHANNELS_A_COMMAND: Final = 256
 
@@ -39,7 +39,9 @@ class Line:
         try:
             await self._connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
-            raise RoomsUnavailable(f"can't connect to Redis ({reason(error)})") from error
+            raise RoomsUnavailable(
+                f"can't connect to Redis at {server_of(self._connection)} ({reason(error)})"
+            ) from error
 
     async def listen(self) -> None:
         """Receive until the connection ends, which raises RoomsUnavailable."""
@@ -48,7 +50,7 @@ class Line:
                 answer = await self._connection.read_response(timeout=math.inf)
                 self.take(answer)
         except (RedisError, OSError) as error:
-            raise _lost(error) from error
+            raise self._lost(error) from error
 
     async def send(self) -> None:
         """Send what `request` and `withdraw` ask for, until the connection ends."""
@@ -57,7 +59,7 @@ class Line:
                 command, channels = await self._commands.get()
                 await self._connection.send_command(command, *channels, check_health=False)
         except (RedisError, OSError) as error:
-            raise _lost(error) from error
+            raise self._lost(error) from error
 
     def request(self, channels: Sequence[str]) -> None:
         """Ask for channels; `confirmed` says when they hold."""
@@ -100,6 +102,9 @@ class Line:
             event.set()
         await self._connection.disconnect(nowait=True)
 
+    def _lost(self, error: Exception) -> RoomsUnavailable:
+        return RoomsUnavailable(f"the connection to Redis at {server_of(self._connection)} was lost ({reason(error)})")
+
     def _command(self, command: str, channels: Sequence[str]) -> None:
         for group in self._groups(channels):
             for start in range(0, len(group), CHANNELS_A_COMMAND):
@@ -128,7 +133,3 @@ class Line:
             raise RoomsUnavailable("rooms have moved to another server of the Redis Cluster; subscribing again")
         if not self._leaving[channel]:
             del self._leaving[channel]
-
-
-def _lost(error: Exception) -> RoomsUnavailable:
-    return RoomsUnavailable(f"the connection to Redis was lost ({reason(error)})")

@@ -1,6 +1,7 @@
 """The feed against a real Redis: nothing is passed over in silence, whatever the live side loses."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -191,6 +192,24 @@ async def test_a_room_of_a_hospital_without_an_epoch_is_not_joined(feed: Feed[Me
     wanted = [Wanted(address=nowhere), Wanted(address=ROOM)]
     assert await feed.join(wanted, watcher, watcher.joined.append) == (nowhere,)
     assert [joined.address for joined in watcher.joined] == [ROOM]
+
+
+async def test_the_log_names_the_server_that_is_not_there_and_neither_user_nor_password(
+    caplog: pytest.LogCaptureFixture,
+):
+    with socket.socket() as closed:  # bound and not listening: connections are refused
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        rooms = Rooms.connect(f"redis://someone:hidden@127.0.0.1:{port}/0", Limits())
+        task = asyncio.create_task(make_feed(rooms).run())
+        await eventually(lambda: "live rooms are lost" in caplog.text)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await rooms.close()
+    said = f"live rooms are lost: can't connect to Redis at 127.0.0.1:{port} (ConnectionError)"
+    assert caplog.messages.count(said) == 1
+    assert "someone" not in caplog.text
+    assert "hidden" not in caplog.text
 
 
 @pytest.fixture
