@@ -19,6 +19,7 @@ from vitals.envelope import encode
 from vitals.identifiers import HospitalId
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+_STRANGE: Final = re.compile(r"Object contains unknown field `([^`]*)`")
 _LENGTH: Final = re.compile(r"Expected `str` of length (>=|<=) (\d+)")
 
 
@@ -43,6 +44,8 @@ def converted(fields: dict[str, Any], body: type[Body]) -> Body:
 
 def _placed(error: str) -> str:
     """msgspec's words with their place first, as all faults have it."""
+    if (strange := _STRANGE.fullmatch(error)) is not None:
+        return f"{strange[1]}: there is no such field"
     said, _, place = error.rpartition(" - at `$.")
     if not said:
         return error

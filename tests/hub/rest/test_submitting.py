@@ -16,7 +16,7 @@ from hub.rest.submitting import converted
         ({"reason": "no"}, "reason: at least 3 characters"),
         ({"reason": "x" * 501}, "reason: at most 500 characters"),
         ({"reason": 5}, "reason: Expected `str`, got `int`"),
-        ({"reason": "found", "until": 1}, "Object contains unknown field `until`"),
+        ({"reason": "found", "until": 1}, "until: there is no such field"),
     ],
 )
 def test_a_fault_begins_with_its_field(fields: dict[str, Any], fault: str):
