@@ -37,7 +37,7 @@ class Client:
 
     `url` is the hub's (`https://hub.example`). `token` is a token, or a function, plain or async, that is asked for one at each connection and
     when one is about to end: it may raise TokenUnavailable where there is none now. `rooms` are names or RoomRequests. At most `queue_size` events
-    wait for the reader, see `bedside.client.queue`. Iterating ends when the client is closed, and raises ConnectionEnded
+    wait for the reader, see `bedside.client.queue`. Raises ValueError for a `url` that is not http or https. Iterating ends when the client is closed, and raises ConnectionEnded
     after the `closed` event that is `terminal`, or what else the token function raised.
     """
 
@@ -51,6 +51,8 @@ class Client:
         queue_size: int = QUEUE_SIZE,
         random: Callable[[], float] | None = None,
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url}: must begin with http:// or https://")
         self._url = url
         self._token = token
         self._timings = timings or Timings()
