@@ -6,6 +6,7 @@ So the gateway's installation needs nothing of the hub's, and the other way roun
 import argparse
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,8 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit where argparse ends it (0 after help, 2 for wrong usage)."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks ends no command
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     try:
         return _run(arguments, chosen)

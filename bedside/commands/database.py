@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     restored = commands.add_parser(
         "restored",
         help="say that the database was restored, or failed over and may have lost commits; every hub must be stopped",
+        description="Begin a new record epoch: the database was restored, or failed over and may have lost commits. Every hub must be stopped.",
     )
     restored.add_argument(
         "--config", type=Path, metavar="FILE", help="hub.toml; without it the environment must say all"

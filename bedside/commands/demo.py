@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Runs until it is stopped. A --json consumer reads one line: ready, hub, token, hospital_id, patients, devices, mqtt,\n"
         "redis, state; where something did not become ready in time, ready is false and `missing` says what.\n\n"
+        "What was recorded stays in the state folder; while it is stopped, `rm -r .bedside/demo` (in a checkout) begins the demo anew.\n\n"
         "examples:\n  bedside demo\n  bedside demo --json --port 6054 --state /tmp/demo"
     )
     parser.set_defaults(run=run)

@@ -58,7 +58,8 @@ def duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 30m, 8h or 7d")
     life = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
     if life > LONGEST_LIFE:
-        raise argparse.ArgumentTypeError(f"{text} is longer than {LONGEST_LIFE.days} days; tokens can't be called back")
+        advice = "make a new one before it ends; a lost one is taken back with POST /auth/revocations"
+        raise argparse.ArgumentTypeError(f"{text} is longer than {LONGEST_LIFE.days} days; {advice}")
     return life
 
 

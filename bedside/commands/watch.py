@@ -2,9 +2,7 @@
 
 import argparse
 import asyncio
-import io
 import signal
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +22,8 @@ _EPILOG: Final = f"""Without options it shows the demo of this machine; with --h
 Every value stands with its age. Continuous values are greyed after 10 s and not shown after 60 s; cuff pressures and temperatures
 after an hour and a day. What is missing is `--`, with the reason below its bed. Waveforms are not shown. When the link to the hub is
 lost the screen says so, rings, and connects again by itself. Into a file or a pipe it writes a line for each message.
+
+Marks before a value: ! it raised an alert, ? it is doubtful; of a device: ● linked, ○ asleep, ✕ lost or at fault, · not known.
 
 --json writes JSON Lines: each event as the hub sent it, each answer to a subscription, and of its own
   {{"type": "link", "status": "live" or "lost"}} and {{"type": "missed"}}; with --once one object, the present picture.
@@ -58,8 +58,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     target = target_of(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     try:
         asyncio.run(_until_stopped(_show(arguments, target)))
     except* (HubRefused, HubLost, NotThere) as group:

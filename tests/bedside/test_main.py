@@ -67,6 +67,12 @@ def test_every_command_has_help_that_begins_with_its_usage(capsys, command):
     assert said.out.startswith(f"usage: bedside {command} ")
 
 
+def test_help_is_given_on_a_terminal_whose_encoding_lacks_its_signs():
+    said = started("watch", "--help", PYTHONIOENCODING="ascii")
+    assert (said.code, said.err) == (Exit.OK, "")
+    assert "? linked" in said.out
+
+
 def test_nothing_at_all_is_answered_with_the_help_and_counts_as_wrong_usage(capsys):
     said = typed(capsys)
     assert said.code == Exit.USAGE
