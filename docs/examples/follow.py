@@ -3,7 +3,10 @@
 import asyncio
 import sys
 
-from bedside.client import Client, Closed, Event, Gap
+from msgspec import UNSET
+
+from bedside.client import Client, Closed, Denied, Event, Gap
+from vitals.events import PatientAlert, PatientVitals
 
 
 async def follow(hub: str, token: str, patient: str) -> None:
@@ -11,10 +14,12 @@ async def follow(hub: str, token: str, patient: str) -> None:
     async with Client(hub, token=token, rooms=rooms) as client:
         async for event in client:
             match event:
-                case Event(event="patient.vitals.update", late=False, data=vitals):
-                    print("heart rate", vitals.heart_rate, flush=True)
-                case Event(event="patient.alert", data=alert):
-                    print("ALERT", alert.message, flush=True)
+                case Event(late=False, test=False, data=PatientVitals(heart_rate=rate)) if rate is not UNSET:
+                    print("heart rate", "missing" if rate is None else rate, flush=True)
+                case Event(test=False, data=PatientAlert(message=message)):
+                    print("ALERT", message, flush=True)
+                case Denied(room=room, reason=reason):
+                    print("not for this token:", room, reason, flush=True)
                 case Gap(room=room):
                     print("messages are missing in", room, flush=True)
                 case Closed(reason=reason):
