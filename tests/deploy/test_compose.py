@@ -5,6 +5,7 @@ import pwd
 import re
 
 import pytest
+import yaml
 from redis import Redis as RedisClient
 from redis.exceptions import AuthenticationError
 
@@ -36,6 +37,16 @@ def test_every_secret_and_volume_that_a_service_names_is_declared(compose):
         assert set(service.get("secrets", [])) <= set(compose.content["secrets"])
         named = {volume.split(":")[0] for volume in service.get("volumes", []) if volume[0] not in "./"}
         assert named <= set(compose.content["volumes"])
+
+
+def test_what_stands_in_comments_fits_once_its_marks_are_taken_away(tmp_path):
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    content = yaml.safe_load(re.sub(r"^( +)# (?=- |payload-keys:)", r"\1", text, flags=re.MULTILINE))
+    whole = Compose(content=content, secrets=tmp_path / "secrets")
+    make_secrets(whole.secrets, ["gw-1"], payload_key=True)
+    mounts = whole.mounts("hub")
+    assert mounts["/run/secrets/payload-keys"].is_file()
+    assert mounts["/etc/bedside/certs"] == ROOT / "deploy" / "hub" / "certs"
 
 
 def test_every_service_restarts_and_shows_its_health(compose):
