@@ -215,10 +215,10 @@ async def test_statistics_are_of_all_nodes(tmp_path: Path, redis_server: Redis):
             "connections_by_user": {"ann": 2, "bob": 1},
         }
         for node in (first, second):
-            await eventually(lambda node=node: _has(node, expected), seconds=WAIT_SECONDS)
+            await eventually(lambda node=node: _has(node, expected, "admin", hospitals=["*"]), seconds=WAIT_SECONDS)
         scoped = {"patients": [PATIENT]}
         assert await _has(first, expected | {"connections_by_user": {"ann": 2}}, "viewer", subject="ann", **scoped)
-        nothing = {"connections_by_room": {}}
+        nothing = {"connections_by_room": {}, "connections_by_user": {}}
         assert await _has(first, expected | nothing, "viewer", hospitals=["elsewhere"])
         assert await _has(first, expected | nothing, "technician", hospitals=[HOSPITAL])
 
