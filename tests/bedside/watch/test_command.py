@@ -121,7 +121,12 @@ async def test_a_reader_that_leaves_ends_it_quietly(hub: LiveHub):
     process = await asyncio.create_subprocess_exec(
         "sh", "-c", f"{' '.join((*WATCH, *aimed(hub)))} --json | head -3", stdout=-1, stderr=-1
     )
-    out, err = await asyncio.wait_for(process.communicate(), END_SECONDS)
+    ended = asyncio.create_task(process.communicate())
+    async with asyncio.timeout(END_SECONDS):
+        while not ended.done():  # only a line more shows that the reader has gone
+            await hub.owner.publish(HOSPITAL, [VITALS], rate(72))
+            await asyncio.wait([ended], timeout=0.1)
+    out, err = await ended
     assert (out.decode().count("\n"), err) == (3, b"")
 
 
