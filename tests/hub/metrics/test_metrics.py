@@ -21,7 +21,7 @@ TOKEN = "a-token-of-metrics-that-opens-nothing-else"
 USER = "ann.private"
 ONLY_WITH_INGEST = {"bedside_ingest_entries_total", "bedside_ingest_refused_total", "bedside_record_pool_connections"}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 Values = dict[tuple[str, ...], float]
 

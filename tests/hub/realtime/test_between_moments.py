@@ -17,7 +17,7 @@ from tests.support.hub import HOSPITAL, PATIENT, WARD, LiveHub, PatientPlace, re
 from tests.support.sse import events
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 ROOM = f"patient:{PATIENT}"
 SOCKET = f"/realtime/ws/patient/{PATIENT}"

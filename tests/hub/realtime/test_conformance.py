@@ -28,7 +28,7 @@ from tests.hub.realtime.raw_frames import (
 )
 from tests.support.hub import LiveHub
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 ANSWER = "answer"
 PROTOCOL_ERROR, NOT_UTF_8 = 1002, 1007

@@ -11,7 +11,7 @@ from tests.support.hub import HOSPITAL, PATIENT, LiveHub, receive, running_hub
 from tests.support.sse import events
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 STREAM = f"/realtime/events/patient/{PATIENT}"
 HISTORY = f"/realtime/history/patient:{PATIENT}"

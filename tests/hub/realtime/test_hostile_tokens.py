@@ -11,7 +11,7 @@ from bedside.services.redis import Redis
 from tests.support.hostile_tokens import GOOD, hostile, signed
 from tests.support.hub import HOSPITAL, LiveHub, receive, running_hub
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 REST = f"/realtime/history/hospital:{HOSPITAL}"
 SSE = f"/realtime/events/hospital/{HOSPITAL}"

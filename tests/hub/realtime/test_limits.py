@@ -27,7 +27,7 @@ WAIT_SECONDS = 30
 SLOW = {"user_messages_a_second": 0.01, "user_message_burst": 10}
 """So slow that no token comes back while a test runs."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 
 @pytest.fixture

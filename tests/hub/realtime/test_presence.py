@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 GENERAL, VITALS = f"patient:{PATIENT}", f"patient:{PATIENT}:vitals"
 WAIT_SECONDS = 30
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.support.hub import CUFF, HOSPITAL, PATIENT, SPARE, LiveHub, receive
 from tests.support.rights import ROOMS, SCOPES, H, P, W, allowed
 from tests.support.sse import events
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 STREAMS = {
     f"/realtime/events/patient/{PATIENT}": {P, f"{P}:vitals", f"{P}:alerts"},

@@ -18,7 +18,7 @@ from tests.hub.rest.raw_http import request
 from tests.support.hub import HOSPITAL, PATIENT, LiveHub
 from vitals.events import EventName
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 ALERTS = f"patient:{PATIENT}:alerts"
 WAIT_SECONDS = 30

@@ -13,7 +13,7 @@ from tests.support.sse import events
 from tests.support.waiting import eventually
 from vitals.events import EventName
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 ROOM = f"patient:{PATIENT}:waveforms"
 ALERTS = f"patient:{PATIENT}:alerts"

@@ -18,7 +18,7 @@ from tests.hub.rest.conftest import WholeHub, whole_hub
 from tests.support.hub import HOSPITAL, PATIENT, receive
 from tests.support.sse import events
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 PATH = f"/patients/{PATIENT}/break-glass"
 HISTORY = f"/realtime/history/patient:{PATIENT}"

@@ -16,7 +16,7 @@ from tests.support.hub import HOSPITAL, PATIENT, LiveHub, receive, running_hub
 from tests.support.identity_provider import ISSUER, IdentityProvider, SigningKey
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.pure]
 
 WAIT_SECONDS = 30
 HISTORY = f"/realtime/history/patient:{PATIENT}"
