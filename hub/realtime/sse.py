@@ -71,6 +71,7 @@ class Stream(LiveClient):
         self.rooms = {address.room: address for address in addresses}
         self.ended = False
         self._in_scope = in_scope
+        self._is_to_reach_out = False
         self._exact = frozenset(room for room in self.rooms if not is_live_only(room)) if exact is None else exact
         self._is_near = exact is None
         self._standing = NOWHERE
@@ -171,7 +172,11 @@ class Stream(LiveClient):
     # Rooms
 
     def reach_out(self) -> None:
-        if self._in_scope is not None and self._held is None:
+        if self._in_scope is None:
+            return
+        if self._held is not None:  # still joining what was there at first
+            self._is_to_reach_out = True
+        else:
             self.work(self._gain(self._in_scope), name="sse-gain")
 
     async def _gain(self, in_scope: InScope) -> None:
@@ -246,6 +251,8 @@ class Stream(LiveClient):
                 self.missed(told)
             else:
                 self.deliver(told)
+        if self._is_to_reach_out:
+            self.reach_out()
 
     def _tell_gap(self, told: Sequence[Joined], known: Mapping[str, Position]) -> None:
         """Say which messages are gone, and what the rooms' latest states are."""
