@@ -7,12 +7,15 @@ asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue,
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from hub.limits import Limits
+
+log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 2.0
 """What a client gets to take what is still unsent, and to answer a closing frame."""
@@ -45,7 +48,11 @@ class Outbound:
         due, frames = self.due.copy(), 0
         self.due.clear()
         for outlet in due:
-            frames += outlet.flush(now)
+            try:
+                frames += outlet.flush(now)
+            except Exception:  # one client's fault must not silence those after it
+                log.exception("a client could not be written to; its connection ends")
+                outlet.abort()
         self.frames += frames
         self.writes += len(due)
 
@@ -196,6 +203,11 @@ class Outlet(asyncio.Protocol):
             self._transport.resume_reading()
         else:
             self._transport.close()  # TLS, which has no half of a connection
+
+    def abort(self) -> None:
+        """End the connection at once; what waits is thrown away."""
+        self._ending = True
+        self._transport.abort()
 
     def pause_writing(self) -> None:
         if self._recipient and not self._ending:

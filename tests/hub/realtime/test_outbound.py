@@ -135,6 +135,25 @@ def test_a_turns_frames_leave_in_one_write_a_client(on_loop):
     on_loop(scenario)
 
 
+def test_a_client_that_fails_silences_nobody_after_it(on_loop):
+    async def scenario() -> None:
+        async with listening(Outbound(Limits(behind_bytes=1000, unsent_bytes=10_000))) as connect:
+            failing, other = await connect(), await connect()
+
+            def fails() -> None:
+                raise RuntimeError("of this test's making")
+
+            failing.client.overflowed = fails
+            failing.outlet.push(bytes(10_000_000))
+            other.outlet.push(b"first;")
+            assert await other.read(6) == b"first;"
+            other.outlet.push(b"second")
+            assert await other.read(6) == b"second"
+            await eventually(lambda: failing.client.told[-1:] == ["gone"], seconds=WAIT_SECONDS)
+
+    on_loop(scenario)
+
+
 def test_order_is_kept_however_little_the_socket_takes(on_loop, monkeypatch):
     """Short writes, full sockets and a reader that comes and goes: what arrives is what was pushed, and both ways were used."""
     random = Random(SEED)
