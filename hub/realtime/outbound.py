@@ -198,11 +198,15 @@ class Outlet(asyncio.Protocol):
         """Say, after `finish`, that nothing more will come."""
         if self._transport.is_closing():
             return
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._transport.resume_reading()
-        else:
+        if not self._transport.can_write_eof():
             self._transport.close()  # TLS, which has no half of a connection
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the client was quicker, and the loop has not seen it yet
+            self._transport.abort()
+        else:
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """End the connection at once; what waits is thrown away."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -150,6 +151,21 @@ def test_a_client_that_fails_silences_nobody_after_it(on_loop):
             other.outlet.push(b"second")
             assert await other.read(6) == b"second"
             await eventually(lambda: failing.client.told[-1:] == ["gone"], seconds=WAIT_SECONDS)
+
+    on_loop(scenario)
+
+
+def test_a_client_that_has_reset_its_connection_is_ended_like_any_other(on_loop):
+    """Before the event loop has seen it: a node that stops must not stumble over one of its clients."""
+
+    async def scenario() -> None:
+        async with listening(Outbound(Limits())) as connect:
+            side = await connect()
+            side.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            side.peer.close()
+            side.outlet.finish([b"last words"])
+            side.outlet.hang_up()
+            await eventually(lambda: "gone" in side.client.told, seconds=WAIT_SECONDS)
 
     on_loop(scenario)
 
