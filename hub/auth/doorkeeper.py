@@ -85,11 +85,14 @@ class Doorkeeper:
             if not await self._keys.learn():
                 raise
             claims = self._verifier.verify(token, now=self._now())
-        return self._admitted(claims)
+        return self.still(claims)
 
     def still(self, claims: Claims) -> Claims:
-        """The claims as of now, for whoever has waited since `identify`. Raises InvalidToken."""
-        return self._admitted(claims)
+        """The claims as of now, also for whoever has waited since `identify`. Raises InvalidToken."""
+        if claims.exp <= self._now().timestamp():
+            raise InvalidToken("the token has expired")
+        self._access.check(claims)
+        return self._access.widened(claims)
 
     async def ticket(self, claims: Claims) -> tuple[str, float]:
         """A ticket that lets its bearer in once, as these claims, and for how many seconds. Raises RoomsUnavailable."""
@@ -126,13 +129,7 @@ class Doorkeeper:
                 return await self.believe(credential.text)
         if kept is None:
             raise Unauthenticated(missing)
-        return self._admitted(msgspec.json.decode(kept, type=Claims))
-
-    def _admitted(self, claims: Claims) -> Claims:
-        if claims.exp <= self._now().timestamp():
-            raise InvalidToken("the token has expired")
-        self._access.check(claims)
-        return self._access.widened(claims)
+        return self.still(msgspec.json.decode(kept, type=Claims))
 
 
 def _kept(claims: Claims) -> bytes:

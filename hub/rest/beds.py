@@ -14,7 +14,7 @@ from hub.auth.places import BedPlace, DeviceCondition, HospitalFacts, Registry
 from hub.auth.rights import Place, Verb, may
 from hub.auth.tokens import ALL, Claims
 from hub.errors import NotFound
-from hub.rest.components import components_of, live_of
+from hub.rest.components import components_of, live_of, success
 from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
 from vitals.identifiers import SYSTEM, DeviceKey, HospitalId, PatientId, WardId, identifier
@@ -33,7 +33,7 @@ async def hospitals(request: Request) -> dict[str, Any]:
     claims = live_of(request).authenticate(request)
     registry = components_of(request).registry
     found = [await registry.hospital(hospital_id) for hospital_id in await _covered(registry, claims)]
-    return _success(request, [_named(hospital) for hospital in found if hospital is not None])
+    return success(request, [_named(hospital) for hospital in found if hospital is not None])
 
 
 @router.get("/{hospital_id}/beds")
@@ -53,7 +53,7 @@ async def beds(
         raise NotFound("bed with patient", patient[:100]) if patient is not None else NotFound("ward", str(ward)[:100])
     rooms = view.rooms(shown, whole_hospital=not narrowed, whole_wards=patient is None)
     answer = {**view.named, "rooms": [str(room) for room in rooms], "beds": [_shown(bed) for bed in shown]}
-    return _success(request, answer)
+    return success(request, answer)
 
 
 async def permitted_beds(registry: Registry, claims: Claims, hospital_id: str) -> tuple["View", list[BedPlace]]:
@@ -158,7 +158,3 @@ def _condition(device: DeviceCondition) -> dict[str, Any]:
         "faults": list(device.faults),
         "since": rfc3339(device.since) if device.since else None,
     }
-
-
-def _success(request: Request, answer: object) -> dict[str, Any]:
-    return {"success": True, "data": answer, "timestamp": rfc3339(live_of(request).now())}

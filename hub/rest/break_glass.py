@@ -10,7 +10,7 @@ from hub.auth.access import Opening
 from hub.auth.errors import Forbidden
 from hub.auth.rights import Verb, may, role_may
 from hub.errors import Conflict, NotFound
-from hub.rest.components import components_of, live_of, permitted
+from hub.rest.components import components_of, live_of, permitted, success
 from hub.rest.submitting import converted, json_of
 from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
@@ -50,7 +50,7 @@ async def open_patient(request: Request, patient_id: str) -> dict[str, Any]:
     )
     await components_of(request).access.open_patient(opening)
     await live.oversight.look_now()
-    return _success(
+    return success(
         request, {"opening_id": opening.opening_id, "patient_id": patient_id, "until": rfc3339(opening.ends)}
     )
 
@@ -73,7 +73,7 @@ async def close_patient(
     if ended is None:
         raise NotFound("break-glass of patient", patient_id)
     await live.oversight.look_now()
-    return _success(request, {"opening_id": ended, "patient_id": patient_id})
+    return success(request, {"opening_id": ended, "patient_id": patient_id})
 
 
 @router.get("/hospitals/{hospital_id}/break-glass")
@@ -85,7 +85,7 @@ async def standing(request: Request, hospital_id: str) -> dict[str, Any]:
         raise NotFound("hospital", hospital_id[:100]) from error
     await permitted(request, Verb.ADMINISTER, room)
     openings = await components_of(request).access.openings()
-    return _success(request, [_shown(opening) for opening in openings if opening.hospital_id == hospital_id])
+    return success(request, [_shown(opening) for opening in openings if opening.hospital_id == hospital_id])
 
 
 def _shown(opening: Opening) -> dict[str, Any]:
@@ -105,7 +105,3 @@ def _room(request: Request, patient_id: str) -> Room:
         return Room(kind=RoomKind.PATIENT, patient_id=identifier("patient", patient_id))
     except InvalidIdentifier as error:
         raise NotFound("patient", patient_id[:100]) from error
-
-
-def _success(request: Request, answer: object) -> dict[str, Any]:
-    return {"success": True, "data": answer, "timestamp": rfc3339(live_of(request).now())}

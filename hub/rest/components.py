@@ -19,6 +19,7 @@ from hub.realtime.live import Live
 from hub.record.inbox import Outcome
 from hub.record.inbox import Request as InboxRequest
 from hub.rest.problems import BrokenOff, TooLarge
+from hub.rooms.messages import rfc3339
 from vitals.identifiers import DeviceKey, GatewayId, HospitalId, PatientId
 from vitals.rooms import Room
 
@@ -84,6 +85,11 @@ def live_of(request: Request) -> Live:
 def components_of(request: Request) -> Components:
     components: Components = request.app.state.components
     return components
+
+
+def success(request: Request, data: object) -> dict[str, Any]:
+    """What every REST answer that is no error is wrapped in."""
+    return {"success": True, "data": data, "timestamp": rfc3339(live_of(request).now())}
 
 
 async def permitted(request: Request, verb: Verb, room: Room) -> tuple[Claims, str]:

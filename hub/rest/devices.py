@@ -11,7 +11,7 @@ from hub.auth.tokens import Claims
 from hub.errors import Conflict, NotFound
 from hub.record.inbox import RequestKind
 from hub.record.publications import qualities_of, value_name
-from hub.rest.components import components_of, live_of, permitted
+from hub.rest.components import components_of, live_of, permitted, success
 from hub.rest.entered_readings import entered_reading
 from hub.rest.rates import spend
 from hub.rest.submitting import json_of, submit
@@ -34,7 +34,7 @@ async def enter(request: Request, device_type: str, device_id: str) -> dict[str,
     reading, patient_id = entered_reading(await json_of(request), device, now=live_of(request).now())
     payload = {"reading": reading, "author": claims.sub, "patient_id": patient_id}
     outcome = await submit(request, hospital_id, RequestKind.DEVICE_DATA, payload)
-    return _success(request, await _with_id(request, hospital_id, outcome.answer))
+    return success(request, await _with_id(request, hospital_id, outcome.answer))
 
 
 @router.get("")
@@ -49,14 +49,14 @@ async def read(
     """The device's readings, newest first, as they stand now."""
     device, _, _ = await _device(request, Verb.WATCH, device_type, device_id)
     rows = await components_of(request).device_data.device_data(device, since=since, until=until, limit=limit)
-    return _success(request, [_shown(row) for row in rows])
+    return success(request, [_shown(row) for row in rows])
 
 
 @router.get("/{reading_id}")
 async def read_one(request: Request, device_type: str, device_id: str, reading_id: int) -> dict[str, Any]:
     """One reading, whatever became of it."""
     device, _, _ = await _device(request, Verb.WATCH, device_type, device_id)
-    return _success(request, _shown(await _row(request, device, reading_id)))
+    return success(request, _shown(await _row(request, device, reading_id)))
 
 
 @router.put("/{reading_id}")
@@ -78,7 +78,7 @@ async def correct(request: Request, device_type: str, device_id: str, reading_id
         raise Conflict("patient_id: a correction can't move a reading to another patient")
     payload = {"reading_id": reading_id, "reading": reading, "author": claims.sub}
     outcome = await submit(request, hospital_id, RequestKind.CORRECT, payload)
-    return _success(request, await _with_id(request, hospital_id, outcome.answer))
+    return success(request, await _with_id(request, hospital_id, outcome.answer))
 
 
 @router.delete("/{reading_id}")
@@ -87,7 +87,7 @@ async def withdraw(request: Request, device_type: str, device_id: str, reading_i
     device, claims, hospital_id = await _device(request, Verb.RECORD, device_type, device_id)
     await _row(request, device, reading_id)
     outcome = await submit(request, hospital_id, RequestKind.WITHDRAW, {"reading_id": reading_id, "author": claims.sub})
-    return _success(request, outcome.answer)
+    return success(request, outcome.answer)
 
 
 async def _device(request: Request, verb: Verb, device_type: str, device_id: str) -> tuple[DeviceKey, Claims, str]:
@@ -139,7 +139,3 @@ def _number(value: Any) -> int | float | None:  # noqa: ANN401 - a Decimal or No
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _success(request: Request, answer: object) -> dict[str, Any]:
-    return {"success": True, "data": answer, "timestamp": rfc3339(live_of(request).now())}

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Request
 from hub.auth.errors import Forbidden
 from hub.auth.rights import Place, Verb, may, role_may
 from hub.errors import Unavailable
-from hub.rest.components import components_of, live_of
-from hub.rooms.messages import rfc3339
+from hub.rest.components import components_of, live_of, success
 from vitals.identifiers import SYSTEM, HospitalId
 from vitals.rooms import RoomKind
 
@@ -34,7 +33,7 @@ async def counters(request: Request) -> dict[str, Any]:
         if may(claims, Verb.WATCH, _place(intake.hospital_of(gateway)))
     }
     answer = {"taken": dict(intake.counters.taken), "refused": refused}
-    return {"success": True, "data": answer, "timestamp": rfc3339(live.now())}
+    return success(request, answer)
 
 
 def _place(hospital_id: HospitalId | None) -> Place:

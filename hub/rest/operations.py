@@ -8,9 +8,8 @@ from fastapi import APIRouter, Request
 from hub.auth.rights import Verb
 from hub.errors import Invalid, NotFound
 from hub.record.inbox import RequestKind
-from hub.rest.components import live_of, permitted
+from hub.rest.components import live_of, permitted, success
 from hub.rest.submitting import Body, converted, json_of, submit
-from hub.rooms.messages import rfc3339
 from vitals.errors import InvalidIdentifier
 from vitals.events import EventName, HospitalNotice, Scope, Severity, SystemNotice, Text
 from vitals.identifiers import SYSTEM, BedId, WardId, identifier
@@ -136,4 +135,4 @@ async def _asked(request: Request, body: type[Body]) -> Body:
 
 async def _done(request: Request, hospital_id: str, kind: RequestKind, payload: object) -> dict[str, Any]:
     outcome = await submit(request, hospital_id, kind, payload)
-    return {"success": True, "data": outcome.answer, "timestamp": rfc3339(live_of(request).now())}
+    return success(request, outcome.answer)

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from hub.auth.rights import Verb
 from hub.errors import Invalid
 from hub.realtime.presence import shown
-from hub.rest.components import live_of, permitted
-from hub.rooms.messages import RoomAddress, rfc3339
+from hub.rest.components import live_of, permitted, success
+from hub.rooms.messages import RoomAddress
 from vitals.errors import InvalidRoom
 from vitals.rooms import parse_room
 
@@ -26,4 +26,4 @@ async def presence(request: Request, room: str) -> dict[str, Any]:
     live = live_of(request)
     found = await live.shared.presence.read(RoomAddress(hospital_id=hospital_id, room=str(parsed)))
     data = {"room": str(parsed), "users": shown(found.users)}
-    return {"success": True, "data": data, "timestamp": rfc3339(live.now())}
+    return success(request, data)

@@ -11,7 +11,7 @@ from hub.errors import Invalid, RoomsUnavailable
 from hub.realtime.census import statistics as data_of
 from hub.realtime.recovery import history_page
 from hub.record.inbox import RequestKind
-from hub.rest.components import components_of, live_of, permitted
+from hub.rest.components import components_of, live_of, permitted, success
 from hub.rest.rates import spend
 from hub.rest.strict_json import MAX_INTEGER
 from hub.rest.submitting import json_of, submit
@@ -45,7 +45,7 @@ async def publish_test_event(request: Request) -> dict[str, Any]:
     payload = {"event": test.event, "data": test.data, "scope": scope}
     outcome = await submit(request, hospital_id, RequestKind.TEST_PUBLISH, payload)
     data = {"event_id": outcome.answer["event_id"], "rooms": outcome.answer["rooms"], "test": True}
-    return {"success": True, "data": data, "timestamp": rfc3339(live.now())}
+    return success(request, data)
 
 
 async def _told_at_once(request: Request, test: TrialEvent, scope: Scope, event_id: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ async def statistics(request: Request) -> dict[str, Any]:
     except RoomsUnavailable as error:
         figures, partial = live.shared.census.own(), {"partial": f"this node alone: {error}"}
     data = data_of(figures, claims, await components_of(request).registry.hospital_ids())
-    return {"success": True, "data": data, **partial, "timestamp": rfc3339(live.now())}
+    return success(request, data) | partial
 
 
 @router.get("/history/{room}")
@@ -109,4 +109,4 @@ async def history(
     address = RoomAddress(hospital_id=hospital_id, room=room)
     page = await history_page(live_of(request).rooms, address, since=since, limit=limit)
     data = msgspec.json.decode(msgspec.json.encode(page))
-    return {"success": True, "data": data, "timestamp": rfc3339(live_of(request).now())}
+    return success(request, data)

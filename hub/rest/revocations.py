@@ -10,7 +10,7 @@ from hub.auth.access import Revocation
 from hub.auth.rights import Verb
 from hub.auth.tokens import Subject, TokenId
 from hub.errors import Invalid
-from hub.rest.components import components_of, live_of, permitted
+from hub.rest.components import components_of, live_of, permitted, success
 from hub.rest.submitting import converted, json_of
 from hub.rooms.messages import rfc3339
 from vitals.events import Text
@@ -45,4 +45,4 @@ async def revoke(request: Request) -> dict[str, Any]:
     )
     await live.oversight.look_now()
     answer = {"token_id": asked.token_id, "subject": asked.subject, "at": rfc3339(now)}
-    return {"success": True, "data": answer, "timestamp": rfc3339(live.now())}
+    return success(request, answer)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from hub.auth.credentials import Source
 from hub.auth.errors import Unauthenticated
-from hub.rest.components import components_of, live_of
+from hub.rest.components import components_of, live_of, success
 from hub.rooms.messages import rfc3339
 
 router = APIRouter(prefix="/realtime")
@@ -22,7 +22,7 @@ async def make_ticket(request: Request, response: Response) -> dict[str, Any]:
     live = live_of(request)
     ticket, seconds = await live.doorkeeper.ticket(live.authenticate(request))
     response.headers["cache-control"] = "no-store"
-    return _success(request, {"ticket": ticket, "expires_in": round(seconds)})
+    return success(request, {"ticket": ticket, "expires_in": round(seconds)})
 
 
 @router.post("/session")
@@ -42,7 +42,7 @@ async def begin_session(request: Request, response: Response) -> dict[str, Any]:
         samesite="strict",
     )
     response.headers["cache-control"] = "no-store"
-    return _success(request, {"expires": rfc3339(claims.expires)})
+    return success(request, {"expires": rfc3339(claims.expires)})
 
 
 @router.delete("/session")
@@ -57,8 +57,4 @@ async def end_session(request: Request, response: Response) -> dict[str, Any]:
     await live.doorkeeper.end_session(request.cookies[name])
     await live.oversight.look_now()
     response.delete_cookie(name, secure=live.doorkeeper.origins.is_secure(request), httponly=True, samesite="strict")
-    return _success(request, {"ended": True})
-
-
-def _success(request: Request, answer: object) -> dict[str, Any]:
-    return {"success": True, "data": answer, "timestamp": rfc3339(live_of(request).now())}
+    return success(request, {"ended": True})

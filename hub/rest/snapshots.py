@@ -16,8 +16,8 @@ from hub.auth.tokens import Claims
 from hub.errors import NotFound, RoomsUnavailable
 from hub.latest import LatestStates
 from hub.rest.beds import View, permitted_beds
-from hub.rest.components import components_of, live_of
-from hub.rooms.messages import RoomAddress, RoomTop, rfc3339
+from hub.rest.components import components_of, live_of, success
+from hub.rooms.messages import RoomAddress, RoomTop
 from vitals.identifiers import SYSTEM, HospitalId
 from vitals.rooms import Room, RoomKind
 
@@ -50,7 +50,7 @@ async def _answer(request: Request, claims: Claims, hospital_id: HospitalId, war
         if ward_id is not None and not beds:
             _check_ward(view, hospital_id, ward_id)
         if (taken := await _taken(request, view, hospital_id, beds, ward_id)) is not None:
-            return {"success": True, "data": view.named | taken, "timestamp": rfc3339(live_of(request).now())}
+            return success(request, view.named | taken)
     raise RoomsUnavailable("rooms and record do not agree now, as right after a restore; try again")
 
 
