@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum, unique
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -305,6 +306,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def rooms_of(event: EventName, scope: Scope) -> tuple[Room, ...]:
     """The rooms that `event` goes to, in the table's order; kinds for which `scope` has no identifier are left out."""
     return tuple(room for kind in EVENTS[event].rooms for room in _rooms(kind, scope))
+
+
+@lru_cache(maxsize=8192)
+def room_names(event: EventName, scope: Scope) -> tuple[str, ...]:
+    """The names of the rooms that `event` goes to; made once for each patient and device."""
+    return tuple(str(room) for room in rooms_of(event, scope))
 
 
 def _rooms(kind: RoomKind, scope: Scope) -> tuple[Room, ...]:

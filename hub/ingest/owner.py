@@ -46,6 +46,8 @@ LEASE_SECONDS: Final = 10.0
 BATCHES_PER_TRANSACTION: Final = 64
 REQUESTS_PER_TRANSACTION: Final = 64
 IDLE_SECONDS: Final = 2.0
+INBOX_SECONDS: Final = 0.25
+"""Requests of other processes are looked for no more often; an idle owner looks every IDLE_SECONDS."""
 RETRY_SECONDS: Final = 1.0
 
 
@@ -84,6 +86,8 @@ class Owner:
         self._states: dict[GatewayId, GatewayState] = {}
         self._changed: set[GatewayId] = set()
         self._work = record.inbox.arrived(hospital_id)
+        self._looked_at = -INBOX_SECONDS
+        self._is_inbox_full = False
         self._greeted: dict[GatewayId, int] = {}
         self._broker: Broker | None = None
 
@@ -205,7 +209,7 @@ class Owner:
             for arrival in arrivals:
                 batch = arrival.batch
                 answered[batch.gateway, batch.epoch] += await take_batch(transaction, batch, self._counters)
-            decided = await self._drain_inbox(transaction)
+            decided = await self._drain_inbox(transaction) if self._may_be_asked() else []
             await announce_due(transaction)
             await transaction.write()
             tenure.published_through = self._publisher.through
@@ -226,7 +230,17 @@ class Owner:
         self._publisher.hand_over(transaction.publications)
         if transaction.registry_changed:
             await self._load(self._memory.newest)
-        return len(decided) == REQUESTS_PER_TRANSACTION
+        self._is_inbox_full = len(decided) == REQUESTS_PER_TRANSACTION
+        return self._is_inbox_full
+
+    def _may_be_asked(self) -> bool:
+        """Whether to look into the inbox: this process has put something there, or others may have."""
+        now = asyncio.get_running_loop().time()
+        asked = self._record.inbox.was_asked(self.hospital_id)
+        if asked or self._is_inbox_full or now - self._looked_at >= INBOX_SECONDS:
+            self._looked_at = now
+            return True
+        return False
 
     async def _drain_inbox(self, transaction: Transaction) -> list[str]:
         """Carry out what REST asked for, each in its place, with its outcome (delivery rule 15); the keys that are decided."""

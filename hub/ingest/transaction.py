@@ -5,7 +5,7 @@ Nothing is acknowledged or published from here; the owner does that after the co
 
 from collections.abc import Callable, Hashable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -24,6 +24,7 @@ from vitals.events import EventData, EventName, Scope
 from vitals.identifiers import GatewayId, OutboxEpoch
 from vitals.readings import Reading
 
+_INSERTS: Final = (insert(readings), insert(announcements), insert(losses))
 FateKey = tuple[GatewayId, OutboxEpoch]
 
 
@@ -122,9 +123,10 @@ class Transaction:
 
     async def write(self) -> None:
         """Write all that was gathered."""
-        for table, rows in ((readings, self._readings), (announcements, self._announcements), (losses, self._losses)):
+        gathered = (self._readings, self._announcements, self._losses)
+        for statement, rows in zip(_INSERTS, gathered, strict=True):
             if rows:
-                await self.connection.execute(insert(table), rows)
+                await self.connection.execute(statement, rows)
         for judgement in self._judgements:
             await self._save_episode(judgement)
         for fates in self.fates.values():

@@ -4,33 +4,25 @@ Driver errors are translated here and nowhere else: callers see RecordUnavailabl
 stand in no error and no log.
 """
 
-import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, event, func, literal_column, make_url, select, text
+from sqlalchemy import URL, ColumnElement, event, func, literal_column, make_url, select, text
 from sqlalchemy.exc import DBAPIError, MissingGreenlet, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from hub.errors import ConfigurationError, RecordUnavailable
+from hub.record.sqlite_driver import Connection
 
-BUSY_SECONDS: Final = 5
-_LOOK_AGAIN_SECONDS: Final = 0.01
-_SQLITE_PRAGMAS: Final = (
-    f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA journal_size_limit=67108864",
-)
 _POSTGRES_TIMEOUTS: Final = (
     "-c idle_in_transaction_session_timeout=10000 -c statement_timeout=10000 -c lock_timeout=5000"
 )
+_SQLITE_CLOCK: Final = "(julianday('now') - 2440587.5) * 86400.0"
+_POSTGRES_CLOCK: Final = "extract(epoch from clock_timestamp())"
 _START_LOCK: Final = 0x62656473696465
 """The advisory lock of hubs that start."""
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -43,9 +35,11 @@ class Engine:
         url = _address(database_url)
         self.is_sqlite: Final = url.get_backend_name() == "sqlite"
         self.url: Final = url
+        self.clock: Final[ColumnElement[Any]] = literal_column(_SQLITE_CLOCK if self.is_sqlite else _POSTGRES_CLOCK)
         if self.is_sqlite:
-            self._writer = _sqlite(database_url, pool_size=1, begin="BEGIN IMMEDIATE")
-            self._reader = _sqlite(database_url, pool_size=4, begin="BEGIN")
+            path = url.database or ""
+            self._writer = _sqlite(path, pool_size=1, begin="BEGIN IMMEDIATE")
+            self._reader = _sqlite(path, pool_size=4, begin="BEGIN")
         else:
             self._writer = create_async_engine(
                 database_url,
@@ -69,7 +63,7 @@ class Engine:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block. Raises RecordUnavailable; then its fate is unknown (rule 12)."""
+        """A transaction that commits at the end of the block; it begins with its first statement. Raises RecordUnavailable; then its fate is unknown (rule 12)."""
         async with _translated(), self._writer.begin() as connection:
             yield connection
 
@@ -91,9 +85,7 @@ class Engine:
 
     async def now(self, connection: AsyncConnection) -> float:
         """The database's clock, seconds since 1970: the only one that leases are measured with."""
-        sqlite, postgres = "(julianday('now') - 2440587.5) * 86400.0", "extract(epoch from clock_timestamp())"
-        expression: Any = literal_column(sqlite if self.is_sqlite else postgres)
-        return float((await connection.execute(select(expression))).scalar_one())
+        return float((await connection.execute(select(self.clock))).scalar_one())
 
 
 @asynccontextmanager
@@ -129,18 +121,19 @@ def _check_file(name: str) -> None:
         raise ConfigurationError(f"database_url: there is no folder {folder}; make it, or name another")
 
 
-def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
-    engine = create_async_engine(
-        database_url, pool_size=pool_size, max_overflow=0, pool_timeout=10, hide_parameters=True
-    )
+def _sqlite(path: str, *, pool_size: int, begin: str) -> AsyncEngine:
+    async def opened() -> Connection:
+        return await Connection.open(path, begin=begin)
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def connected(connection: Any, record: object) -> None:  # noqa: ANN401 - the driver has no types
-        connection.isolation_level = None  # transactions are begun below, not by the driver
-        cursor = connection.cursor()
-        for pragma in _SQLITE_PRAGMAS:
-            _set(cursor, pragma)
-        cursor.close()
+    engine = create_async_engine(
+        "sqlite+aiosqlite://",
+        async_creator=opened,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def invalidated(connection: Any, record: object, error: object) -> None:  # noqa: ANN401 - the driver has no types
@@ -149,22 +142,4 @@ def _sqlite(database_url: str, *, pool_size: int, begin: str) -> AsyncEngine:
         with suppress(MissingGreenlet, sqlite3.Error, ValueError):
             connection.rollback()
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def begun(connection: Any) -> None:  # noqa: ANN401 - the driver has no types
-        connection.exec_driver_sql(begin)
-
     return engine
-
-
-def _set(cursor: Any, pragma: str) -> None:  # noqa: ANN401 - the driver has no types
-    """Set it, also while others make the file: for the change to WAL SQLite does not wait by itself, whatever `busy_timeout` says."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            cursor.execute(pragma)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            await_only(asyncio.sleep(_LOOK_AGAIN_SECONDS))
-        else:
-            return

@@ -5,9 +5,10 @@ table could not have one.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.record.schema import outbox_fates
@@ -17,6 +18,15 @@ from vitals.identifiers import GatewayId, OutboxEpoch
 _decode_ranges = msgspec.json.Decoder(list[Range]).decode
 _decode_rejected = msgspec.json.Decoder(dict[int, RejectionReason]).decode
 _encode = msgspec.json.Encoder().encode
+
+_IS_IT: Final = and_(
+    outbox_fates.c.gateway_id == bindparam("gateway"), outbox_fates.c.outbox_epoch == bindparam("epoch")
+)
+_LOCKED: Final = select(outbox_fates.c.committed, outbox_fates.c.rejected).where(_IS_IT).with_for_update()
+_DECIDE: Final = (
+    update(outbox_fates).where(_IS_IT).values(committed=bindparam("committed"), rejected=bindparam("rejected"))
+)
+"""Statements of every batch, made once: to build one costs as much as to run it."""
 
 
 class Fates:
@@ -67,28 +77,21 @@ class Fates:
             "committed": _encode(self.committed).decode(),
             "rejected": _encode({str(key): value for key, value in self.rejected.items()}).decode(),
         }
-        if self.previous is not None:
-            values |= {"previous_epoch": self.previous[0], "previous_top": self.previous[1]}
-        key = {"gateway_id": self.gateway_id, "outbox_epoch": self.epoch}
         if self.new:
+            key = {"gateway_id": self.gateway_id, "outbox_epoch": self.epoch}
             await connection.execute(insert(outbox_fates).values(**key, **values))
         else:
+            await connection.execute(_DECIDE, _key(self.gateway_id, self.epoch) | values)
+        if self.previous is not None:
+            said = {"previous_epoch": self.previous[0], "previous_top": self.previous[1]}
             await connection.execute(
-                update(outbox_fates)
-                .where(outbox_fates.c.gateway_id == self.gateway_id, outbox_fates.c.outbox_epoch == self.epoch)
-                .values(**values)
+                update(outbox_fates).where(_IS_IT).values(**said), _key(self.gateway_id, self.epoch)
             )
 
 
 async def load_fates(connection: AsyncConnection, gateway_id: GatewayId, epoch: OutboxEpoch) -> Fates:
     """The fates of one outbox epoch, locked until the transaction ends."""
-    row = (
-        await connection.execute(
-            select(outbox_fates.c.committed, outbox_fates.c.rejected)
-            .where(outbox_fates.c.gateway_id == gateway_id, outbox_fates.c.outbox_epoch == epoch)
-            .with_for_update()
-        )
-    ).one_or_none()
+    row = (await connection.execute(_LOCKED, _key(gateway_id, epoch))).one_or_none()
     if row is None:
         fates = Fates(gateway_id, epoch, [], {})
         fates.new = True
@@ -102,6 +105,10 @@ async def committed_of(connection: AsyncConnection, gateway_id: GatewayId) -> di
         select(outbox_fates.c.outbox_epoch, outbox_fates.c.committed).where(outbox_fates.c.gateway_id == gateway_id)
     )
     return {row.outbox_epoch: _decode_ranges(row.committed) for row in found}
+
+
+def _key(gateway_id: GatewayId, epoch: OutboxEpoch) -> dict[str, object]:
+    return {"gateway": gateway_id, "epoch": epoch}
 
 
 def _merged(ranges: list[Range]) -> list[Range]:

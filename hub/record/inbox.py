@@ -70,11 +70,18 @@ class Inbox:
         self._engine = engine
         self._clock = clock
         self._arrived: dict[HospitalId, asyncio.Event] = defaultdict(asyncio.Event)
+        self._asked: set[HospitalId] = set()
         self._decided: dict[str, asyncio.Event] = {}
 
     def arrived(self, hospital_id: HospitalId) -> asyncio.Event:
         """Set when a request of this process has been written; its owner waits for it and clears it."""
         return self._arrived[hospital_id]
+
+    def was_asked(self, hospital_id: HospitalId) -> bool:
+        """Whether this process has written a request since this was last asked."""
+        asked = hospital_id in self._asked
+        self._asked.discard(hospital_id)
+        return asked
 
     def decided(self, request_keys: list[str]) -> None:
         """The owner's word that these have an outcome."""
@@ -91,6 +98,7 @@ class Inbox:
         decided = self._decided.setdefault(request.request_key, asyncio.Event())
         try:
             await self._write(request)
+            self._asked.add(request.hospital_id)
             self._arrived[request.hospital_id].set()
             while True:
                 outcome = await self._outcome(request.request_key)

@@ -8,9 +8,9 @@ time-outs end that transaction (delivery rules 5, 11 and 13).
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import Fenced
@@ -19,6 +19,14 @@ from hub.record.engine import Engine
 from hub.record.schema import ownership, record_meta
 from vitals.identifiers import HospitalId
 
+_IS_OURS: Final = ownership.c.hospital_id == bindparam("hospital")
+_LOCKED: Final = select(ownership).where(_IS_OURS).with_for_update()
+_ADVANCE: Final = (
+    update(ownership)
+    .where(_IS_OURS)
+    .values(n=bindparam("n"), published_through=bindparam("published_through"), lease_ends=bindparam("lease_ends"))
+)
+"""Statements of every transaction, made once: to build one costs as much as to run it."""
 _FIRST_ROW: Final = text(f"{insert(ownership)} ON CONFLICT DO NOTHING")
 
 
@@ -41,6 +49,8 @@ class Lease:
         self._owner = owner
         self._seconds = seconds
         self._fence: Fence | None = None
+        self._key = {"hospital": hospital_id}
+        self._epoch_and_now = select(record_meta.c.record_epoch, engine.clock)
 
     @property
     def fence(self) -> Fence:
@@ -58,18 +68,17 @@ class Lease:
         """Win the lease with a new token if it is free, ended or our own; False while another holds it."""
         async with self._engine.writing() as connection:
             await _ensure_row(connection, self._hospital_id)
-            row = (await connection.execute(_locked(self._hospital_id))).mappings().one()
-            now = await self._engine.now(connection)
-            if row["lease_ends"] > now and row["owner"] not in ("", self._owner):
+            row = (await connection.execute(_LOCKED, self._key)).one()
+            record_epoch, now = (await connection.execute(self._epoch_and_now)).one()
+            if row.lease_ends > now and row.owner not in ("", self._owner):
                 return False
-            token = row["token"] + 1
-            ends = now + self._seconds
+            token = row.token + 1
+            ends = float(now) + self._seconds
             await connection.execute(
                 update(ownership)
                 .where(ownership.c.hospital_id == self._hospital_id)
                 .values(token=token, owner=self._owner, lease_ends=ends)
             )
-            record_epoch = (await connection.execute(select(record_meta.c.record_epoch))).scalar_one()
         self._fence = Fence(record_epoch=record_epoch, token=token, lease_ends=datetime.fromtimestamp(ends, UTC))
         return True
 
@@ -78,23 +87,19 @@ class Lease:
         """A fenced transaction: the row stays locked from the check to the commit, and the lease is renewed by it."""
         fence = self.fence
         async with self._engine.writing() as connection:
-            row = (await connection.execute(_locked(self._hospital_id))).mappings().one()  # delivery rule 11
-            record_epoch = (await connection.execute(select(record_meta.c.record_epoch))).scalar_one()
-            if (record_epoch, row["token"]) != (fence.record_epoch, fence.token):  # delivery rule 5
+            row = (await connection.execute(_LOCKED, self._key)).one()  # delivery rule 11
+            record_epoch, now = (await connection.execute(self._epoch_and_now)).one()
+            if (record_epoch, row.token) != (fence.record_epoch, fence.token):  # delivery rule 5
                 self._fence = None
                 raise Fenced(f"another owner has taken over {self._hospital_id}")
-            now = await self._engine.now(connection)
-            tenure = Tenure(connection, n=row["n"], now=now)
+            tenure = Tenure(connection, n=row.n, now=float(now))
             yield tenure
-            if tenure.n < row["n"]:
-                raise ValueError(f"N of {self._hospital_id} would go back from {row['n']} to {tenure.n}")
-            through = row["published_through"] if tenure.published_through is None else tenure.published_through
-            ends = now + self._seconds
-            await connection.execute(
-                update(ownership)
-                .where(ownership.c.hospital_id == self._hospital_id)
-                .values(n=tenure.n, published_through=max(through, row["published_through"]), lease_ends=ends)
-            )
+            if tenure.n < row.n:
+                raise ValueError(f"N of {self._hospital_id} would go back from {row.n} to {tenure.n}")
+            through = max(tenure.published_through or 0, row.published_through)
+            ends = float(now) + self._seconds
+            advanced = {"n": tenure.n, "published_through": through, "lease_ends": ends}
+            await connection.execute(_ADVANCE, self._key | advanced)
         self._fence = Fence(
             record_epoch=fence.record_epoch, token=fence.token, lease_ends=datetime.fromtimestamp(ends, UTC)
         )
@@ -121,10 +126,6 @@ async def standing(engine: Engine, hospital_id: HospitalId) -> tuple[int, int]:
             )
         ).one_or_none()
     return (row.n, row.published_through) if row else (0, 0)
-
-
-def _locked(hospital_id: HospitalId) -> Select[Any]:
-    return select(ownership).where(ownership.c.hospital_id == hospital_id).with_for_update()
 
 
 async def _ensure_row(connection: AsyncConnection, hospital_id: HospitalId) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.publication import Publication
 from hub.record.rows import Row, reading_of
 from hub.record.schema import announcements, readings
-from vitals.events import EventName, Scope, rooms_of
+from vitals.events import EventName, Scope, room_names
 from vitals.identifiers import DeviceKey, DeviceType, HospitalId
 from vitals.parameters import PARAMETERS, Parameter, Vital
 from vitals.readings import Quality, Reading, Value, vitals_of
@@ -42,7 +42,7 @@ def of_announcement(row: Row, record_epoch: int) -> Publication:
         n=row["n"],
         event=event,
         event_id=row["event_id"],
-        rooms=tuple(str(room) for room in rooms_of(event, _decode_scope(row["scope"]))),
+        rooms=room_names(event, _decode_scope(row["scope"])),
         data=msgspec.Raw(row["event_data"].encode()),
         timestamp=row["at"],
         test=row["test"],
@@ -142,7 +142,7 @@ def _publication(
         n=n,
         event=event,
         event_id=_event_id(row, event),
-        rooms=tuple(str(room) for room in rooms_of(event, scope)),
+        rooms=room_names(event, scope),
         data=msgspec.Raw(_encode(data)),
         timestamp=row["committed"],
         late=row["late"],

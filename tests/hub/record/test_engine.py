@@ -94,10 +94,11 @@ async def test_sqlite_has_one_writer_at_a_time(sqlite_url: str):
     record, other = await Record.open(sqlite_url, clock=None), Engine(sqlite_url)
 
     async def write(engine: Engine) -> None:
-        async with engine.writing():
-            pass
+        async with engine.writing() as connection:
+            await engine.now(connection)
 
-    async with record.engine.writing():
+    async with record.engine.writing() as connection:
+        await record.engine.now(connection)
         waiting = {asyncio.create_task(write(engine)) for engine in (record.engine, other)}
         done, _ = await asyncio.wait(waiting, timeout=UNTIL_CERTAIN_SECONDS)
         assert not done
