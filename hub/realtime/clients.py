@@ -44,6 +44,8 @@ class Close(IntEnum):
 class Client(ABC):
     """One connection of one user. `rooms` are those it is subscribed to, or about to be."""
 
+    __slots__ = ("activity", "claims", "client_id", "rooms")
+
     transport: ClassVar[str]
 
     def __init__(self, client_id: str, claims: Claims) -> None:

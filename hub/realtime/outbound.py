@@ -1,7 +1,7 @@
 """What goes out to clients, over WebSocket and server-sent events alike: prebuilt bytes, joined for a turn of the event loop, written at once.
 
 Whatever comes for a client within one turn of the loop waits in its outlet; at the turn's end one function serves all outlets that
-have something, each with a single write. The write goes to the socket itself where that keeps the order: no TLS, and nothing
+have something, each with a single write. Clients of the same rooms wait for the same bytes, so those are joined once for all of them. The write goes to the socket itself where that keeps the order: no TLS, and nothing
 left in the transport's buffer. What the socket doesn't take goes to the transport, which counts it and writes it when the client reads.
 asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
 """
@@ -20,7 +20,44 @@ log = logging.getLogger(__name__)
 CLOSE_SECONDS: Final = 2.0
 """What a client gets to take what is still unsent, and to answer a closing frame."""
 
-_NO_SOCKET: Final = -1
+NO_SOCKET: Final = -1
+
+
+class Bundle:
+    """What waits for a client, in order, and for all to whom the same was pushed in the same turn: `then` gives each of them the same
+    next one. `frames` is how many chunks there are."""
+
+    __slots__ = ("_before", "_chunk", "frames", "joined", "next", "next_chunk")
+
+    def __init__(self, before: "Bundle | None" = None, chunk: bytes = b"") -> None:
+        self._before = before
+        self._chunk = chunk
+        self.joined = b""
+        self.frames: int = 0 if before is None else before.frames + 1
+        self.next: Bundle | None = None
+        self.next_chunk: bytes | None = None
+
+    def then(self, chunk: bytes) -> "Bundle":
+        """The bundle with `chunk` at its end."""
+        if self.next is None or self.next_chunk is not chunk:
+            self.next, self.next_chunk = Bundle(self, chunk), chunk
+        return self.next
+
+    def join(self) -> bytes:
+        """All chunks, joined once, and kept in `joined`."""
+        chunks: list[bytes] = []
+        bundle: Bundle | None = self
+        while bundle is not None:
+            chunks.append(bundle._chunk)
+            bundle = bundle._before
+        self.joined = b"".join(reversed(chunks))
+        return self.joined
+
+    def forget(self) -> None:
+        """Let what follows go: both know each other, and would wait for the collector of garbage."""
+        bundle: Bundle | None = self
+        while bundle is not None:
+            bundle.next, bundle.next_chunk, bundle = None, None, bundle.next
 
 
 class Outbound:
@@ -34,6 +71,7 @@ class Outbound:
         self.coalesced = 0
         self.waveforms_dropped = 0
         self.due: list[Outlet] = []
+        self.empty = Bundle()
 
     def wake(self) -> None:
         """Flush, at the end of this turn of the event loop, the outlets that are `due`."""
@@ -44,15 +82,27 @@ class Outbound:
         self.coalesced += messages
 
     def flush(self) -> None:
-        now = asyncio.get_running_loop().time()
-        due, frames = self.due.copy(), 0
+        now, write = asyncio.get_running_loop().time(), os.write
+        due, empty, frames = self.due.copy(), self.empty, 0
         self.due.clear()
+        self.empty = Bundle()
         for outlet in due:
+            if (bundle := outlet.pending) is None:  # lost meanwhile
+                continue
+            outlet.pending, outlet.last_sent = None, now
+            data, direct = bundle.joined or bundle.join(), outlet.direct
             try:
-                frames += outlet.flush(now)
-            except Exception:  # one client's fault must not silence those after it
-                log.exception("a client could not be written to; its connection ends")
-                outlet.abort()
+                sent = write(direct, data) if direct != NO_SOCKET else 0
+            except OSError:
+                sent = 0  # the socket is full, or broken, which the transport finds out and tells
+            frames += bundle.frames
+            if sent < len(data):
+                try:
+                    outlet.leave(data[sent:])
+                except Exception:  # one client's fault must not silence those after it
+                    log.exception("a client could not be written to; its connection ends")
+                    outlet.abort()
+        empty.forget()
         self.frames += frames
         self.writes += len(due)
 
@@ -81,17 +131,16 @@ class Outlet(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_chunk",
-        "_direct",
         "_due",
         "_ending",
-        "_more",
         "_outbound",
         "_recipient",
         "_socket",
         "_transport",
         "connections",
+        "direct",
         "last_sent",
+        "pending",
     )
 
     def __init__(self, transport: asyncio.Transport, connections: set[Any], outbound: Outbound) -> None:
@@ -99,11 +148,10 @@ class Outlet(asyncio.Protocol):
         self._outbound = outbound
         self._due = outbound.due
         self._recipient: Recipient | None = None
-        self._chunk: bytes | None = None
-        self._more: list[bytes] | None = None
+        self.pending: Bundle | None = None
         self._ending = False
         self._socket = _descriptor(transport)
-        self._direct = _NO_SOCKET
+        self.direct = NO_SOCKET
         self.connections = connections
         self.last_sent = asyncio.get_running_loop().time()
 
@@ -133,52 +181,28 @@ class Outlet(asyncio.Protocol):
         """Send `chunk` after all that was pushed before; nothing once the connection is ending."""
         if self._ending:
             return
-        if self._chunk is None:
-            self._chunk = chunk
+        if (pending := self.pending) is None:
             if not self._due:
                 self._outbound.wake()
             self._due.append(self)
-        elif self._more is None:
-            self._more = [chunk]
-        else:
-            self._more.append(chunk)
+            pending = self._outbound.empty
+        self.pending = pending.next if pending.next_chunk is chunk else pending.then(chunk)
 
-    def flush(self, now: float) -> int:
-        """Write what waits for this turn's end; how many frames that were."""
-        if (pushed := self._chunk) is None:
-            return 0
-        frames = 1
-        if self._more is not None:
-            frames += len(self._more)
-            pushed = b"".join((pushed, *self._more))
-            self._more = None
-        self._chunk = None
-        self.last_sent = now
-        direct = self._direct
-        if direct == _NO_SOCKET and not self._transport.get_write_buffer_size():
-            direct = self._direct = self._socket
-        sent = 0
-        if direct != _NO_SOCKET:
-            try:
-                sent = os.write(direct, pushed)
-            except OSError:
-                sent = 0  # the socket is full, or broken, which the transport finds out and tells
-        if sent < len(pushed):
-            self._leave(pushed[sent:])
-        return frames
-
-    def _leave(self, rest: bytes) -> None:
-        """Leave `rest`, and what comes until it is taken, to the transport."""
-        self._direct = _NO_SOCKET
+    def leave(self, rest: bytes) -> None:
+        """Leave `rest`, and what comes until it is taken, to the transport; or go on directly where it has taken all that was left to it."""
         transport = self._transport
         if transport.is_closing():
             return
+        was_left, self.direct = self.direct == NO_SOCKET, NO_SOCKET
+        if was_left and self._socket != NO_SOCKET and not transport.get_write_buffer_size():
+            sent = written(self._socket, rest)
+            if sent == len(rest):
+                self.direct = self._socket
+                return
+            rest = rest[sent:]
         transport.write(rest)
-        if (
-            transport.get_write_buffer_size() > self._outbound.limits.unsent_bytes
-            and self._recipient
-            and not self._ending
-        ):
+        left = transport.get_write_buffer_size()
+        if left > self._outbound.limits.unsent_bytes and self._recipient and not self._ending:
             self._recipient.overflowed()
 
     def finish(self, last: Iterable[bytes]) -> None:
@@ -191,7 +215,9 @@ class Outlet(asyncio.Protocol):
         for chunk in last:
             self.push(chunk)
         self._ending = True
-        self.flush(self.last_sent)
+        if self.pending is not None:
+            bundle, self.pending = self.pending, None
+            self.leave(bundle.join())
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
 
     def hang_up(self) -> None:
@@ -223,18 +249,26 @@ class Outlet(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ending = True
-        self._socket = self._direct = _NO_SOCKET  # its number may belong to another client by now
-        self._chunk = self._more = None
+        self._socket = self.direct = NO_SOCKET  # its number may belong to another client by now
+        self.pending = None
         self.connections.discard(self)
         recipient, self._recipient = self._recipient, None
         if recipient is not None:
             recipient.gone()
 
 
+def written(descriptor: int, data: bytes) -> int:
+    """How many bytes the socket took at once."""
+    try:
+        return os.write(descriptor, data)
+    except OSError:
+        return 0  # it is full, or broken, which the transport finds out and tells
+
+
 def _descriptor(transport: asyncio.Transport) -> int:
     """The socket's file descriptor, where bytes may go to it beside the transport."""
     if transport.is_closing() or transport.get_extra_info("sslcontext") is not None:
-        return _NO_SOCKET
+        return NO_SOCKET
     descriptor: int = transport.get_extra_info("socket").fileno()
     return descriptor
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 class LiveClient(Client):
     """A client of a node's live side. A coalescer exists only for one that is behind, or that asked for a rate; `_waveforms` for one that watches some."""
 
+    __slots__ = ("_coalescer", "_live", "_outlet", "_tasks", "_waveforms")
+
     def __init__(self, live: Live, claims: Claims) -> None:
         super().__init__(live.new_id(), claims)
         self._live = live

@@ -56,6 +56,20 @@ class Stream(LiveClient):
     became of the cursor.
     """
 
+    __slots__ = (
+        "_closing",
+        "_early",
+        "_exact",
+        "_held",
+        "_in_scope",
+        "_is_near",
+        "_is_to_reach_out",
+        "_repeatable",
+        "_seen",
+        "_standing",
+        "ended",
+    )
+
     transport = "sse"
 
     def __init__(
@@ -97,21 +111,24 @@ class Stream(LiveClient):
         return self._is_near or not room.startswith(("patient:", "device:"))
 
     def deliver(self, frame: Frame) -> None:
-        if self._held is None:
-            super().deliver(frame)
-        else:
+        if self._held is not None:
             self._hold(frame)
+        elif self._coalescer is None:
+            self.pass_on(frame, 0)
+        else:
+            super().deliver(frame)
 
     def pass_on(self, frame: Frame, skipped: int) -> None:
         message = frame.message
-        if message.room in self._exact:
-            self._standing = self._standing.after(frame)
+        self._standing, chunk = self._standing.step(frame)
         if message.event in self._repeatable and not self._remember(message.members):
             return
         if skipped:
-            self._push(chunk_of(with_cursor(sse_message(message, skipped), self._standing.cursor)))
+            chunk = chunk_of(with_cursor(sse_message(message, skipped), self._standing.cursor))
+        if self._early is None and self._outlet is not None:
+            self._outlet.push(chunk)
         else:
-            self._push(self._standing.chunk(frame))
+            self._push(chunk)
 
     def deliver_live(self, frame: Frame) -> None:
         if self._early is None:

@@ -6,7 +6,7 @@ and the cursor, and the bytes of the event with its cursor, are made once for al
 
 from collections.abc import Mapping
 from typing import Final
-from weakref import ReferenceType, WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
 from hub.realtime.cursor import encode_cursor
 from hub.realtime.frames import Frame, chunk_of, with_cursor
@@ -18,15 +18,11 @@ Place = frozenset[tuple[str, Position]]
 class Standing:
     """Positions, which never change; `NOWHERE` has none."""
 
-    __slots__ = ("__weakref__", "_chunk", "_chunk_frame", "_cursor", "_next", "_next_frame", "positions")
+    __slots__ = ("__weakref__", "_cursor", "positions")
 
     def __init__(self, positions: Mapping[str, Position]) -> None:
         self.positions = positions
         self._cursor: str | None = None
-        self._next: ReferenceType[Standing] | None = None
-        self._next_frame: Frame | None = None
-        self._chunk = b""
-        self._chunk_frame: Frame | None = None
 
     @property
     def cursor(self) -> str:
@@ -42,28 +38,22 @@ class Standing:
         """The standing of those who are in a room no more."""
         return Standing({name: position for name, position in self.positions.items() if name != room})
 
-    def after(self, frame: Frame) -> "Standing":
-        """The standing once `frame` has been seen; the same object for all who come from this one.
+    def step(self, frame: Frame) -> "Step":
+        """The standing once `frame` has been seen, this one where its room has no position here; and the frame with that standing's cursor, as a chunk of the response.
 
-        It is referred to weakly: else a stream that stays behind would keep every standing after its own.
+        The same objects for all who come from this one. The frame keeps them, and no longer than it is needed itself.
         """
-        if self._next_frame is frame and self._next is not None and (following := self._next()) is not None:
-            return following
-        following = self.at(frame.message.room, frame.message.position)
-        self._next, self._next_frame = ref(following), frame
-        return following
-
-    def chunk(self, frame: Frame) -> bytes:
-        """`frame` as an event with this standing's cursor, as a chunk of the response."""
-        if self._chunk_frame is not frame:
-            self._chunk = chunk_of(with_cursor(frame.sse, self.cursor))
-            self._chunk_frame = frame
-        return self._chunk
+        if (step := frame.steps.get(self)) is None:
+            message = frame.message
+            following = self.at(message.room, message.position) if message.room in self.positions else self
+            step = frame.steps[self] = following, chunk_of(with_cursor(frame.sse, following.cursor))
+        return step
 
     def shared(self) -> "Standing":
         """The one standing of all who stand here."""
         return _shared.setdefault(frozenset(self.positions.items()), self)
 
 
+Step = tuple[Standing, bytes]
 NOWHERE: Final = Standing({})
 _shared: Final[WeakValueDictionary[Place, Standing]] = WeakValueDictionary()

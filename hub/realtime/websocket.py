@@ -68,6 +68,8 @@ BURST: Final = 64
 class Socket(LiveClient):
     """One WebSocket."""
 
+    __slots__ = ("_answering", "_asked", "_errors", "_over", "_pinged", "_pong_due", "_wire")
+
     transport = "websocket"
 
     def __init__(self, live: Live, claims: Claims, wire: WebSocketWire) -> None:

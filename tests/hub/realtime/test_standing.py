@@ -37,6 +37,12 @@ def start() -> Standing:
     return standing.shared()
 
 
+def after(standing: Standing, *told: Frame) -> Standing:
+    for each in told:
+        standing, _ = standing.step(each)
+    return standing
+
+
 def test_a_message_makes_one_cursor_and_one_chunk_for_all_streams(monkeypatch: pytest.MonkeyPatch):
     made: list[object] = []
     encode = module.encode_cursor
@@ -44,31 +50,39 @@ def test_a_message_makes_one_cursor_and_one_chunk_for_all_streams(monkeypatch: p
     streams = [start() for _ in range(100)]
     for offset in range(1, 4):
         told = frame(offset)
-        streams = [standing.after(told) for standing in streams]
-        assert len({id(standing.chunk(told)) for standing in streams}) == 1
+        steps = [standing.step(told) for standing in streams]
+        assert len({id(chunk) for _, chunk in steps}) == 1
+        streams = [following for following, _ in steps]
         assert decode_cursor(streams[0].cursor, ROOMS)[ROOMS[1]] == Position(epoch="e", offset=offset)
     assert len(made) == 3
 
 
 def test_streams_that_come_later_or_by_another_way_share_too():
-    first = start().after(frame(1)).after(frame(1, ROOMS[0]))
-    second = start().after(frame(1, ROOMS[0])).after(frame(1))
+    first = after(start(), frame(1), frame(1, ROOMS[0]))
+    second = after(start(), frame(1, ROOMS[0]), frame(1))
     assert first is not second
     assert first.shared() is second.shared()
 
 
 def test_another_message_leads_elsewhere():
     begun = start()
-    assert begun.after(frame(1)).positions != begun.after(frame(2)).positions
+    assert after(begun, frame(1)).positions != after(begun, frame(2)).positions
     assert begun.positions[ROOMS[1]].offset == 0
 
 
 def test_a_stream_that_stays_behind_keeps_nothing_of_what_follows():
     behind = start()
-    ahead = behind.after(frame(1))
+    ahead = after(behind, frame(1))
     watched = weakref.ref(ahead)
     for offset in range(2, 10):
-        ahead = ahead.after(frame(offset))
+        ahead = after(ahead, frame(offset))
     gc.collect()
     assert watched() is None
-    assert behind.after(frame(1)).positions[ROOMS[1]].offset == 1
+    assert after(behind, frame(1)).positions[ROOMS[1]].offset == 1
+
+
+def test_a_room_without_a_position_leads_nowhere():
+    begun = start().without(ROOMS[0])
+    following, chunk = begun.step(frame(7, ROOMS[0]))
+    assert following is begun
+    assert begun.cursor.encode() in chunk
