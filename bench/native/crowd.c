@@ -4,7 +4,8 @@
      connect KIND PORT SILENT BYTES    then BYTES bytes: for each client its request, and what it sends when the connection is open, each
                                        behind its length (32 bits, little-endian); `ok` when all subscriptions hold. The first SILENT
                                        clients never read after that
-     wait COUNT                        `ok DELIVERIES` when there were so many since the beginning
+     wait COUNT NAP                    `ok DELIVERIES` when there were so many since the beginning. Clients look every NAP microseconds,
+                                       as through a network card that gathers its interrupts; with 0 they are woken by every message
      dump                              `ok COUNT`, then each message: `ROOM LENGTH`, a line, its bytes
      latency                           `ok`, then count, median, 99th percentile and maximum in microseconds since publication, and
                                        the same since measurement, both since the last such command
@@ -44,6 +45,7 @@ static int client_count, standing_count, port, silent_count;
 static enum kind kind;
 static bool connecting, waiting;
 static uint64_t awaited;
+static unsigned nap;
 static time_t heard;
 
 _Noreturn void fail(const char *format, ...) {
@@ -186,7 +188,7 @@ static bool obey(void) {
     return take_rooms(count, used);
   if (sscanf(line, "connect %31s %d %d %zu", name, &port, &silent_count, &bytes) == 4)
     return take_requests(name, bytes, used);
-  if (sscanf(line, "wait %" SCNu64, &awaited) == 1)
+  if (sscanf(line, "wait %" SCNu64 " %u", &awaited, &nap) == 2)
     waiting = true, heard = seconds();
   else if (!strcmp(line, "dump"))
     dump();
@@ -227,6 +229,8 @@ int main(void) {
   struct epoll_event ready[EVENTS_AT_ONCE], input = {EPOLLIN, {NULL}};
   epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &input);
   for (;;) {
+    if (waiting && nap)
+      usleep(nap);
     int count = epoll_wait(epoll, ready, EVENTS_AT_ONCE, 1000);
     for (int place = 0; place < count; place++)
       ready[place].data.ptr ? read_client(ready[place].data.ptr) : read_commands();

@@ -29,7 +29,7 @@ class _Room:
 
 
 class Coalescer:
-    """What waits for one client. `coalesced` is called with the number of messages that newer ones have replaced."""
+    """What waits for one client, `held_bytes` in all. `coalesced` is called with the number of messages that newer ones have replaced."""
 
     def __init__(self, send: Send, coalesced: Callable[[int], None], loop: asyncio.AbstractEventLoop) -> None:
         self._send = send
@@ -37,15 +37,12 @@ class Coalescer:
         self._loop = loop
         self._rooms: dict[str, _Room] = {}
         self.behind = False
+        self.held_bytes = 0
 
     @property
     def idle(self) -> bool:
         """Whether it would pass everything on at once, and has nothing to send."""
         return not self.behind and not any(room.held or room.interval for room in self._rooms.values())
-
-    @property
-    def held_bytes(self) -> int:
-        return sum(frame.size for room in self._rooms.values() for frame in room.held.values())
 
     def limit(self, name: str, max_rate: float | None) -> None:
         """Send at most so many of each parameter's numerics of a room a second; None for all."""
@@ -54,18 +51,20 @@ class Coalescer:
         room.interval = None if max_rate is None else 1 / max_rate
         room.opens = 0.0
 
-    def offer(self, frame: Frame) -> None:
-        """The next message of a room: sent now, or kept."""
-        room = self._rooms.setdefault(frame.message.room, _Room())
+    def offer(self, frame: Frame) -> bool:
+        """The next message of a room: sent now, or kept; whether it has only taken an older one's place."""
+        if (room := self._rooms.get(frame.message.room)) is None:
+            room = self._rooms[frame.message.room] = _Room()
         numerics = frame.numerics
         if numerics is None:
             self._release(room)
             self._pass_on(room, frame)
         elif self.behind or self._waits(room):
-            self._hold(room, numerics, frame)
+            return self._hold(room, numerics, frame)
         else:
             self._pass_on(room, frame)
             self._open_window(room)
+        return False
 
     def catch_up(self) -> None:
         """The client takes messages again: send what waits, save where a room's rate holds it back."""
@@ -82,7 +81,10 @@ class Coalescer:
 
     def forget(self, name: str) -> None:
         """The client has left a room."""
-        if (room := self._rooms.pop(name, None)) is not None and room.timer is not None:
+        if (room := self._rooms.pop(name, None)) is None:
+            return
+        self.held_bytes -= sum(frame.size for frame in room.held.values())
+        if room.timer is not None:
             room.timer.cancel()
 
     def close(self) -> None:
@@ -92,14 +94,19 @@ class Coalescer:
     def _waits(self, room: _Room) -> bool:
         return room.interval is not None and (room.timer is not None or self._loop.time() < room.opens)
 
-    def _hold(self, room: _Room, numerics: Numerics, frame: Frame) -> None:
+    def _hold(self, room: _Room, numerics: Numerics, frame: Frame) -> bool:
         if room.epoch is None:
             self._begin(room, frame)
-        if room.held.pop(numerics, None) is not None:  # and to the end, so that what is held stays in order
+        if (
+            replaced := room.held.pop(numerics, None)
+        ) is not None:  # and to the end, so that what is held stays in order
             self._coalesced(1)
+            self.held_bytes -= replaced.size
         room.held[numerics] = frame
+        self.held_bytes += frame.size
         if room.interval is not None and room.timer is None:
             room.timer = self._loop.call_at(room.opens, self._opened, room)
+        return replaced is not None
 
     def _opened(self, room: _Room) -> None:
         room.timer = None
@@ -119,6 +126,7 @@ class Coalescer:
             return
         held, room.held = room.held, {}
         for frame in held.values():
+            self.held_bytes -= frame.size
             self._pass_on(room, frame)
         self._open_window(room)
 

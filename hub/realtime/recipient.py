@@ -37,11 +37,11 @@ class LiveClient(Client):
         if self._coalescer is None:
             self.pass_on(frame, 0)
             return
-        self._coalescer.offer(frame)
-        if self._outlet is not None:
-            waiting = self._outlet.unsent + self._coalescer.held_bytes
-            if waiting > self._live.limits.unsent_bytes:
-                self.overflowed()
+        coalescer, outlet = self._coalescer, self._outlet
+        if coalescer.offer(frame) or outlet is None:
+            return
+        if outlet.unsent + coalescer.held_bytes > self._live.limits.unsent_bytes:
+            self.overflowed()
 
     def deliver_live(self, frame: Frame) -> None:
         if self._outlet is None:

@@ -252,9 +252,21 @@ def test_a_room_is_in_order_accounted_for_and_ends_with_the_latest_of_everything
                 client.coalescer.catch_up()
             case ("wait", seconds):
                 client.clock.pass_to(client.clock.now + seconds)
+        held = [frame.size for room in client.coalescer._rooms.values() for frame in room.held.values()]
+        assert client.coalescer.held_bytes == sum(held)
     client.coalescer.catch_up()
     client.clock.pass_to(client.clock.now + 10)
     offsets = [sent for sent, _ in client.sent]
     assert [sent - skipped for sent, skipped in client.sent] == [last + 1 for last in [0, *offsets][: len(offsets)]]
     assert set(never_skipped) | set(latest.values()) <= set(offsets)
     assert client.replaced == offset - len(offsets)
+    assert client.coalescer.held_bytes == 0
+
+
+def test_what_waits_in_a_room_that_is_left_counts_no_more():
+    client = Client()
+    client.coalescer.behind = True
+    client.offer(1, heart_rate=60)
+    assert client.coalescer.held_bytes > 0
+    client.coalescer.forget(ROOM)
+    assert client.coalescer.held_bytes == 0
