@@ -47,7 +47,7 @@ BATCHES_PER_TRANSACTION: Final = 64
 REQUESTS_PER_TRANSACTION: Final = 64
 IDLE_SECONDS: Final = 2.0
 INBOX_SECONDS: Final = 0.25
-"""Requests of other processes are looked for no more often; an idle owner looks every IDLE_SECONDS."""
+"""Requests of other processes are looked for no more often, those of this one at once; an idle owner looks every IDLE_SECONDS."""
 RETRY_SECONDS: Final = 1.0
 
 
@@ -87,7 +87,7 @@ class Owner:
         self._changed: set[GatewayId] = set()
         self._work = record.inbox.arrived(hospital_id)
         self._looked_at = -INBOX_SECONDS
-        self._is_inbox_full = False
+        self._answered: int | None = None
         self._greeted: dict[GatewayId, int] = {}
         self._broker: Broker | None = None
 
@@ -202,6 +202,8 @@ class Owner:
         answered: dict[FateKey, list[int]] = defaultdict(list)
         fence = self._lease.fence
         changed, self._changed = sorted(self._changed), set()
+        asked, looked_at = self._record.inbox.asked(self.hospital_id), asyncio.get_running_loop().time()
+        looks = asked != self._answered or looked_at - self._looked_at >= INBOX_SECONDS
         async with self._lease.transaction() as tenure:
             transaction = Transaction(tenure, self._memory, record_epoch=fence.record_epoch, new_id=self._new_id)
             for gateway_id in changed:
@@ -209,7 +211,7 @@ class Owner:
             for arrival in arrivals:
                 batch = arrival.batch
                 answered[batch.gateway, batch.epoch] += await take_batch(transaction, batch, self._counters)
-            decided = await self._drain_inbox(transaction) if self._may_be_asked() else []
+            decided = await self._drain_inbox(transaction) if looks else []
             await announce_due(transaction)
             await transaction.write()
             tenure.published_through = self._publisher.through
@@ -230,17 +232,10 @@ class Owner:
         self._publisher.hand_over(transaction.publications)
         if transaction.registry_changed:
             await self._load(self._memory.newest)
-        self._is_inbox_full = len(decided) == REQUESTS_PER_TRANSACTION
-        return self._is_inbox_full
-
-    def _may_be_asked(self) -> bool:
-        """Whether to look into the inbox: this process has put something there, or others may have."""
-        now = asyncio.get_running_loop().time()
-        asked = self._record.inbox.was_asked(self.hospital_id)
-        if asked or self._is_inbox_full or now - self._looked_at >= INBOX_SECONDS:
-            self._looked_at = now
-            return True
-        return False
+        more = len(decided) == REQUESTS_PER_TRANSACTION
+        if looks:
+            self._looked_at, self._answered = looked_at, None if more else asked
+        return more
 
     async def _drain_inbox(self, transaction: Transaction) -> list[str]:
         """Carry out what REST asked for, each in its place, with its outcome (delivery rule 15); the keys that are decided."""

@@ -123,7 +123,7 @@ class AccessRecord:
 
     def _wake(self) -> None:
         """The owner of system events, where it is of this process; another finds the request within its idle time."""
-        self._inbox.arrived(SYSTEM).set()
+        self._inbox.wake(SYSTEM)
 
     async def _tell(
         self, connection: AsyncConnection, what: str, which: str, change: str, by: str, at: datetime

@@ -5,7 +5,7 @@ deadline it is `expired` and never done. Asking again with the same key gives th
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum, unique
@@ -70,18 +70,21 @@ class Inbox:
         self._engine = engine
         self._clock = clock
         self._arrived: dict[HospitalId, asyncio.Event] = defaultdict(asyncio.Event)
-        self._asked: set[HospitalId] = set()
+        self._asked: Counter[HospitalId] = Counter()
         self._decided: dict[str, asyncio.Event] = {}
 
     def arrived(self, hospital_id: HospitalId) -> asyncio.Event:
         """Set when a request of this process has been written; its owner waits for it and clears it."""
         return self._arrived[hospital_id]
 
-    def was_asked(self, hospital_id: HospitalId) -> bool:
-        """Whether this process has written a request since this was last asked."""
-        asked = hospital_id in self._asked
-        self._asked.discard(hospital_id)
-        return asked
+    def asked(self, hospital_id: HospitalId) -> int:
+        """How many requests this process has written."""
+        return self._asked[hospital_id]
+
+    def wake(self, hospital_id: HospitalId) -> None:
+        """A request has been written, and committed: its owner looks for it now, where it is of this process."""
+        self._asked[hospital_id] += 1
+        self._arrived[hospital_id].set()
 
     def decided(self, request_keys: list[str]) -> None:
         """The owner's word that these have an outcome."""
@@ -98,8 +101,7 @@ class Inbox:
         decided = self._decided.setdefault(request.request_key, asyncio.Event())
         try:
             await self._write(request)
-            self._asked.add(request.hospital_id)
-            self._arrived[request.hospital_id].set()
+            self.wake(request.hospital_id)
             while True:
                 outcome = await self._outcome(request.request_key)
                 if outcome is not None:

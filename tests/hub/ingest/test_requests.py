@@ -11,6 +11,7 @@ from sqlalchemy import insert, update
 
 from hub.alerts.rules import load_rules
 from hub.errors import Conflict, NotFound, RecordUnavailable
+from hub.ingest import owner
 from hub.ingest.ingest import Ingest
 from hub.record.engine import Engine
 from hub.record.inbox import Inbox, Request, RequestKind, RequestState
@@ -86,6 +87,28 @@ async def test_however_often_a_request_is_made_it_has_one_effect_and_one_answer(
     async with owning(record, rooms, "hub-2"):
         assert await record.inbox.submit(asked) == outcomes[0]
         assert await count(record, readings) == 1
+
+
+async def test_requests_of_this_process_wait_for_no_look_into_the_inbox(record, rooms, monkeypatch):
+    """An owner that has just looked, and would not again by itself, carries out what is asked now; also when somebody else wrote it."""
+    monkeypatch.setattr(owner, "INBOX_SECONDS", 1000.0)
+    monkeypatch.setattr(owner, "IDLE_SECONDS", 1000.0)
+    async with owning(record, rooms), asyncio.timeout(5):
+        for key in ("k1", "k2", "k3"):
+            assert (await record.inbox.submit(entered(key))).state is RequestState.DONE
+        async with record.engine.writing() as connection:
+            await record.inbox.add(connection, entered("k4"))
+        record.inbox.wake(HOSPITAL)
+        while await count(record, readings) < 4:
+            await asyncio.sleep(0.02)
+
+
+async def test_requests_of_another_process_are_found_while_the_owner_is_busy(record, rooms, elsewhere, monkeypatch):
+    monkeypatch.setattr(owner, "IDLE_SECONDS", 0.01)  # as many transactions as under readings
+    async with owning(record, rooms), asyncio.timeout(5):
+        began = asyncio.get_running_loop().time()
+        assert (await elsewhere.submit(entered())).state is RequestState.DONE
+        assert asyncio.get_running_loop().time() - began < 2
 
 
 async def test_an_effect_and_its_outcome_are_committed_together_or_not_at_all(record, rooms):
