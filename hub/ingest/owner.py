@@ -87,6 +87,7 @@ class Owner:
         self._changed: set[GatewayId] = set()
         self._work = record.inbox.arrived(hospital_id)
         self._looked_at = -INBOX_SECONDS
+        self._has_looked = False
         self._answered: int | None = None
         self._greeted: dict[GatewayId, int] = {}
         self._broker: Broker | None = None
@@ -191,10 +192,11 @@ class Owner:
     def _idle_seconds(self) -> float:
         """Until something is due, as of the last transaction, but not for long."""
         assert self._memory is not None  # noqa: S101 - see `_commit`
+        idle = IDLE_SECONDS if self._has_looked else min(IDLE_SECONDS, INBOX_SECONDS)
         soonest = min(self._memory.status_due.values(), default=None)
         if soonest is None or self.alive_at is None:
-            return IDLE_SECONDS
-        return min(IDLE_SECONDS, max(0.0, (soonest - self.alive_at).total_seconds()))
+            return idle
+        return min(idle, max(0.0, (soonest - self.alive_at).total_seconds()))
 
     async def _commit(self, arrivals: list[Arrival]) -> bool:
         """One transaction and what follows from it; whether the inbox may hold more."""
@@ -233,6 +235,7 @@ class Owner:
         if transaction.registry_changed:
             await self._load(self._memory.newest)
         more = len(decided) == REQUESTS_PER_TRANSACTION
+        self._has_looked = looks
         if looks:
             self._looked_at, self._answered = looked_at, None if more else asked
         return more

@@ -51,8 +51,8 @@ class Coalescer:
         room.interval = None if max_rate is None else 1 / max_rate
         room.opens = 0.0
 
-    def offer(self, frame: Frame) -> bool:
-        """The next message of a room: sent now, or kept; whether it has only taken an older one's place."""
+    def offer(self, frame: Frame) -> None:
+        """The next message of a room: sent now, or kept."""
         if (room := self._rooms.get(frame.message.room)) is None:
             room = self._rooms[frame.message.room] = _Room()
         numerics = frame.numerics
@@ -60,11 +60,10 @@ class Coalescer:
             self._release(room)
             self._pass_on(room, frame)
         elif self.behind or self._waits(room):
-            return self._hold(room, numerics, frame)
+            self._hold(room, numerics, frame)
         else:
             self._pass_on(room, frame)
             self._open_window(room)
-        return False
 
     def catch_up(self) -> None:
         """The client takes messages again: send what waits, save where a room's rate holds it back."""
@@ -94,19 +93,17 @@ class Coalescer:
     def _waits(self, room: _Room) -> bool:
         return room.interval is not None and (room.timer is not None or self._loop.time() < room.opens)
 
-    def _hold(self, room: _Room, numerics: Numerics, frame: Frame) -> bool:
+    def _hold(self, room: _Room, numerics: Numerics, frame: Frame) -> None:
         if room.epoch is None:
             self._begin(room, frame)
-        if (
-            replaced := room.held.pop(numerics, None)
-        ) is not None:  # and to the end, so that what is held stays in order
+        # Popped and put at the end, so that what is held stays in order.
+        if (replaced := room.held.pop(numerics, None)) is not None:
             self._coalesced(1)
             self.held_bytes -= replaced.size
         room.held[numerics] = frame
         self.held_bytes += frame.size
         if room.interval is not None and room.timer is None:
             room.timer = self._loop.call_at(room.opens, self._opened, room)
-        return replaced is not None
 
     def _opened(self, room: _Room) -> None:
         room.timer = None

@@ -25,7 +25,6 @@ class Frame:
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self.steps: dict[Any, tuple[Any, bytes]] = {}  # of `hub.realtime.standing`
 
     @cached_property
     def websocket(self) -> bytes:

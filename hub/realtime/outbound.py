@@ -1,16 +1,17 @@
 """What goes out to clients, over WebSocket and server-sent events alike: prebuilt bytes, joined for a turn of the event loop, written at once.
 
 Whatever comes for a client within one turn of the loop waits in its outlet; at the turn's end one function serves all outlets that
-have something, each with a single write. Clients of the same rooms wait for the same bytes, so those are joined once for all of them. The write goes to the socket itself where that keeps the order: no TLS, and nothing
-left in the transport's buffer. What the socket doesn't take goes to the transport, which counts it and writes it when the client reads.
-asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
+have something, each with a single write. Clients of the same rooms wait for the same bytes, so those are joined once for all of them.
+
+The write goes to the socket itself where that keeps the order: no TLS, and nothing left in the transport's buffer. What the socket
+doesn't take goes to the transport, which counts it and writes it when the client reads. asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
 """
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final, Protocol
 
 from hub.limits import Limits
@@ -24,10 +25,13 @@ NO_SOCKET: Final = -1
 
 
 class Bundle:
-    """What waits for a client, in order, and for all to whom the same was pushed in the same turn: `then` gives each of them the same
-    next one. `frames` is how many chunks there are."""
+    """What waits for a client, in order, and for all to whom the same was pushed in the same turn: `then` gives each of them the same next one.
 
-    __slots__ = ("_before", "_chunk", "frames", "joined", "next", "next_chunk")
+    `frames` is how many chunks there are. A bundle and its next one know each other, and would wait for the collector of garbage:
+    `end_turn` of any of them parts all bundles of the turn.
+    """
+
+    __slots__ = ("_before", "_chunk", "_parents", "frames", "joined", "next", "next_chunk")
 
     def __init__(self, before: "Bundle | None" = None, chunk: bytes = b"") -> None:
         self._before = before
@@ -36,11 +40,15 @@ class Bundle:
         self.frames: int = 0 if before is None else before.frames + 1
         self.next: Bundle | None = None
         self.next_chunk: bytes | None = None
+        self._parents: list[Bundle] = [] if before is None else before._parents
 
     def then(self, chunk: bytes) -> "Bundle":
         """The bundle with `chunk` at its end."""
-        if self.next is None or self.next_chunk is not chunk:
-            self.next, self.next_chunk = Bundle(self, chunk), chunk
+        if self.next is None:
+            self._parents.append(self)
+        elif self.next_chunk is chunk:
+            return self.next
+        self.next, self.next_chunk = Bundle(self, chunk), chunk
         return self.next
 
     def join(self) -> bytes:
@@ -53,16 +61,18 @@ class Bundle:
         self.joined = b"".join(reversed(chunks))
         return self.joined
 
-    def forget(self) -> None:
-        """Let what follows go: both know each other, and would wait for the collector of garbage."""
-        bundle: Bundle | None = self
-        while bundle is not None:
-            bundle.next, bundle.next_chunk, bundle = None, None, bundle.next
+    def end_turn(self) -> None:
+        for parent in self._parents:
+            parent.next = parent.next_chunk = None
+        self._parents.clear()
 
 
 class Outbound:
     """The outlets of one node that have something to send. `frames` and `writes` count what was sent, for the node's figures, and
-    `waveforms_dropped` the messages of waveforms that slow clients were not sent."""
+    `waveforms_dropped` the messages of waveforms that slow clients were not sent.
+
+    `empty` is what nothing has been pushed to in this turn, and `turn` what clients share within it; both are forgotten at its end.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -72,6 +82,7 @@ class Outbound:
         self.waveforms_dropped = 0
         self.due: list[Outlet] = []
         self.empty = Bundle()
+        self.turn: dict[Hashable, Any] = {}
 
     def wake(self) -> None:
         """Flush, at the end of this turn of the event loop, the outlets that are `due`."""
@@ -85,24 +96,25 @@ class Outbound:
         now, write = asyncio.get_running_loop().time(), os.write
         due, empty, frames = self.due.copy(), self.empty, 0
         self.due.clear()
+        self.turn.clear()
         self.empty = Bundle()
         for outlet in due:
             if (bundle := outlet.pending) is None:  # lost meanwhile
                 continue
             outlet.pending, outlet.last_sent = None, now
-            data, direct = bundle.joined or bundle.join(), outlet.direct
             try:
-                sent = write(direct, data) if direct != NO_SOCKET else 0
-            except OSError:
-                sent = 0  # the socket is full, or broken, which the transport finds out and tells
-            frames += bundle.frames
-            if sent < len(data):
+                data, direct = bundle.joined or bundle.join(), outlet.direct
                 try:
+                    sent = write(direct, data) if direct != NO_SOCKET else 0
+                except OSError:
+                    sent = 0  # the socket is full, or broken, which the transport finds out and tells
+                if sent < len(data):
                     outlet.leave(data[sent:])
-                except Exception:  # one client's fault must not silence those after it
-                    log.exception("a client could not be written to; its connection ends")
-                    outlet.abort()
-        empty.forget()
+                frames += bundle.frames
+            except Exception:  # one client's fault must not silence those after it
+                log.exception("a client could not be written to; its connection ends")
+                outlet.abort()
+        empty.end_turn()
         self.frames += frames
         self.writes += len(due)
 

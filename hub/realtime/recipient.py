@@ -38,9 +38,8 @@ class LiveClient(Client):
             self.pass_on(frame, 0)
             return
         coalescer, outlet = self._coalescer, self._outlet
-        if coalescer.offer(frame) or outlet is None:
-            return
-        if outlet.unsent + coalescer.held_bytes > self._live.limits.unsent_bytes:
+        coalescer.offer(frame)
+        if outlet is not None and outlet.unsent + coalescer.held_bytes > self._live.limits.unsent_bytes:
             self.overflowed()
 
     def deliver_live(self, frame: Frame) -> None:

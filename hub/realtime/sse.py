@@ -120,15 +120,13 @@ class Stream(LiveClient):
 
     def pass_on(self, frame: Frame, skipped: int) -> None:
         message = frame.message
-        self._standing, chunk = self._standing.step(frame)
+        self._standing = standing = self._standing.after(frame, self._live.clients.outbound.turn)
         if message.event in self._repeatable and not self._remember(message.members):
             return
         if skipped:
-            chunk = chunk_of(with_cursor(sse_message(message, skipped), self._standing.cursor))
-        if self._early is None and self._outlet is not None:
-            self._outlet.push(chunk)
+            self._push(chunk_of(with_cursor(sse_message(message, skipped), standing.cursor)))
         else:
-            self._push(chunk)
+            self._push(standing.chunk(frame))
 
     def deliver_live(self, frame: Frame) -> None:
         if self._early is None:

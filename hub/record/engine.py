@@ -109,6 +109,8 @@ def _address(database_url: str) -> URL:
             f"database_url: {url.drivername!r} is not supported; use {' or '.join(sorted(_DRIVERS.values()))}"
         )
     if url.get_backend_name() == "sqlite":
+        if url.query:
+            raise ConfigurationError("database_url: SQLite's address takes no options after '?'")
         _check_file(url.database or ":memory:")
     return url
 

@@ -54,8 +54,9 @@ class Connection(aiosqlite.Connection):
         return connection
 
     async def commit(self) -> None:
-        await super().commit()
-        self._has_begun = False
+        if self._has_begun:
+            await self.run(sqlite3.Connection.commit)
+            self._has_begun = False
 
     async def rollback(self) -> None:
         if self._has_begun:

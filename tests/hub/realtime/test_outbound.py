@@ -1,8 +1,10 @@
 """Outlets on real sockets, on asyncio's event loop and on uvloop: order, joining, what waits, and the end."""
 
 import asyncio
+import gc
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -150,6 +152,57 @@ def test_a_client_that_fails_silences_nobody_after_it(on_loop):
             other.outlet.push(b"second")
             assert await other.read(6) == b"second"
             await eventually(lambda: failing.client.told[-1:] == ["gone"], seconds=WAIT_SECONDS)
+
+    on_loop(scenario)
+
+
+def test_a_chunk_that_cannot_be_joined_silences_nobody_else(on_loop):
+    async def scenario() -> None:
+        async with listening(Outbound(Limits())) as connect:
+            failing, other = await connect(), await connect()
+            failing.outlet.push("no bytes")  # type: ignore[arg-type]
+            for chunk in (b"1;", b"2;"):
+                other.outlet.push(chunk)
+            assert await other.read(4) == b"1;2;"
+            await eventually(lambda: failing.client.told[-1:] == ["gone"], seconds=WAIT_SECONDS)
+
+    on_loop(scenario)
+
+
+def test_what_was_sent_is_joined_once_for_all_who_get_the_same_and_then_forgotten(on_loop, monkeypatch):
+    """Also where clients part: bundles know each other while a turn lasts, and the collector of garbage would be slow to find them."""
+    joined: list[int] = []
+    alive: Counter[str] = Counter()
+
+    class Counted(module.Bundle):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            alive["bundles"] += 1
+
+        def __del__(self) -> None:
+            alive["bundles"] -= 1
+
+        def join(self) -> bytes:
+            joined.append(self.frames)
+            return super().join()
+
+    monkeypatch.setattr(module, "Bundle", Counted)
+
+    async def scenario() -> None:
+        async with listening(Outbound(Limits())) as connect:
+            groups = {name: [await connect() for _ in range(3)] for name in (b"a", b"b")}
+            gc.disable()
+            try:
+                for name, group in groups.items():
+                    for chunk in (b"both;", name + b"1;", name + b"2;"):
+                        for side in group:
+                            side.outlet.push(chunk)
+                for name, group in groups.items():
+                    assert {await side.read(11) for side in group} == {b"both;%b1;%b2;" % (name, name)}
+                assert alive["bundles"] == 1  # the empty one of the turn that comes
+            finally:
+                gc.enable()
+        assert joined == [3, 3]
 
     on_loop(scenario)
 

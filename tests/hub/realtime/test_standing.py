@@ -38,8 +38,9 @@ def start() -> Standing:
 
 
 def after(standing: Standing, *told: Frame) -> Standing:
+    """Each in a turn of its own."""
     for each in told:
-        standing, _ = standing.step(each)
+        standing = standing.after(each, {})
     return standing
 
 
@@ -50,9 +51,9 @@ def test_a_message_makes_one_cursor_and_one_chunk_for_all_streams(monkeypatch: p
     streams = [start() for _ in range(100)]
     for offset in range(1, 4):
         told = frame(offset)
-        steps = [standing.step(told) for standing in streams]
-        assert len({id(chunk) for _, chunk in steps}) == 1
-        streams = [following for following, _ in steps]
+        turn: dict = {}
+        streams = [standing.after(told, turn) for standing in streams]
+        assert len({id(standing.chunk(told)) for standing in streams}) == 1
         assert decode_cursor(streams[0].cursor, ROOMS)[ROOMS[1]] == Position(epoch="e", offset=offset)
     assert len(made) == 3
 
@@ -81,8 +82,16 @@ def test_a_stream_that_stays_behind_keeps_nothing_of_what_follows():
     assert after(behind, frame(1)).positions[ROOMS[1]].offset == 1
 
 
+def test_a_frame_that_waits_for_a_slow_client_keeps_no_standing():
+    told, turn = frame(1), {}
+    watched = weakref.ref(start().after(told, turn))
+    turn.clear()  # as the turn's end does
+    gc.collect()
+    assert watched() is None
+
+
 def test_a_room_without_a_position_leads_nowhere():
     begun = start().without(ROOMS[0])
-    following, chunk = begun.step(frame(7, ROOMS[0]))
-    assert following is begun
-    assert begun.cursor.encode() in chunk
+    told = frame(7, ROOMS[0])
+    assert begun.after(told, {}) is begun
+    assert begun.cursor.encode() in begun.chunk(told)

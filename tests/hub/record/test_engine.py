@@ -42,6 +42,7 @@ async def hospital_count(engine: Engine) -> int | None:
         "",
         "sqlite+aiosqlite://",
         "sqlite+aiosqlite:///:memory:",
+        "sqlite+aiosqlite:////tmp/record.sqlite3?mode=ro",
     ],
 )
 def test_an_address_that_is_not_supported_is_refused_and_its_password_not_repeated(address: str):

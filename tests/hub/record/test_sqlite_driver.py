@@ -65,6 +65,8 @@ async def test_what_is_left_of_a_transaction_that_was_rolled_back_is_not_done(co
     await connection._execute(connection._conn.execute, "ROLLBACK")  # as SQLite does by itself on a full disk
     with pytest.raises(sqlite3.OperationalError, match="rolled back"):
         await asked(connection, "INSERT INTO said (word) VALUES ('second')")
+    with pytest.raises(sqlite3.OperationalError, match="rolled back"):
+        await connection.commit()
     await connection.rollback()
     assert await asked(connection, "SELECT * FROM said") == []
 
