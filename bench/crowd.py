@@ -66,12 +66,8 @@ class Crowd:
         self._readers += 0 if silent else len(requests)
 
     def receive(self, messages: int, *, nap: int = 0) -> None:
-        """Until every client that reads has had so many more; `nap` as in `await_deliveries`."""
-        self.await_deliveries(messages * self._readers, nap=nap)
-
-    def await_deliveries(self, count: int, *, nap: int = 0) -> None:
-        """Until there were so many more, of all clients together, who look every `nap` microseconds; 0: as soon as something comes."""
-        self._awaited += count
+        """Until every client that reads has had so many more. Clients look every `nap` microseconds; 0: as soon as something comes."""
+        self._awaited += messages * self._readers
         delivered = int(self._ask(f"wait {self._awaited} {nap}"))
         if delivered > self._awaited:
             raise BenchFailed(f"{delivered} deliveries instead of {self._awaited}")

@@ -4,7 +4,8 @@ Whatever comes for a client within one turn of the loop waits in its outlet; at 
 have something, each with a single write. Clients of the same rooms wait for the same bytes, so those are joined once for all of them.
 
 The write goes to the socket itself where that keeps the order: no TLS, and nothing left in the transport's buffer. What the socket
-doesn't take goes to the transport, which counts it and writes it when the client reads. asyncio and uvloop hand out no socket that can send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
+doesn't take goes to the transport, which counts it and writes it when the client reads. asyncio and uvloop hand out no socket that can
+send, hence `os.write`. No queue, task or timer belongs to a client that is at rest.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ NO_SOCKET: Final = -1
 
 
 class Bundle:
-    """What waits for a client, in order, and for all to whom the same was pushed in the same turn: `then` gives each of them the same next one.
+    """What waits for a client, in order, and for all to whom the same was pushed in the same turn: `next`, with `next_chunk` at its end, is the next one of each.
 
     `frames` is how many chunks there are. A bundle and its next one know each other, and would wait for the collector of garbage:
     `end_turn` of any of them parts all bundles of the turn.
@@ -43,11 +44,9 @@ class Bundle:
         self._parents: list[Bundle] = [] if before is None else before._parents
 
     def then(self, chunk: bytes) -> "Bundle":
-        """The bundle with `chunk` at its end."""
+        """The bundle with `chunk` at its end, which is `next` from here on. Who pushes looks first whether that is it already."""
         if self.next is None:
             self._parents.append(self)
-        elif self.next_chunk is chunk:
-            return self.next
         self.next, self.next_chunk = Bundle(self, chunk), chunk
         return self.next
 
@@ -62,6 +61,7 @@ class Bundle:
         return self.joined
 
     def end_turn(self) -> None:
+        """Part every bundle of the turn from its next one."""
         for parent in self._parents:
             parent.next = parent.next_chunk = None
         self._parents.clear()
@@ -207,7 +207,7 @@ class Outlet(asyncio.Protocol):
             return
         was_left, self.direct = self.direct == NO_SOCKET, NO_SOCKET
         if was_left and self._socket != NO_SOCKET and not transport.get_write_buffer_size():
-            sent = written(self._socket, rest)
+            sent = _written(self._socket, rest)
             if sent == len(rest):
                 self.direct = self._socket
                 return
@@ -269,7 +269,7 @@ class Outlet(asyncio.Protocol):
             recipient.gone()
 
 
-def written(descriptor: int, data: bytes) -> int:
+def _written(descriptor: int, data: bytes) -> int:
     """How many bytes the socket took at once."""
     try:
         return os.write(descriptor, data)

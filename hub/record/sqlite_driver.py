@@ -15,7 +15,8 @@ import aiosqlite
 
 BUSY_SECONDS: Final = 5
 _LOOK_AGAIN_SECONDS: Final = 0.01
-_CHUNK: Final = 64
+_ITER_CHUNK_SIZE: Final = 64
+"""Which aiosqlite asks for: rows that are fetched at a time by iterating over its own cursors, which nothing here does."""
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
     "PRAGMA journal_mode=WAL",
@@ -24,7 +25,6 @@ _PRAGMAS: Final = (
     "PRAGMA journal_size_limit=67108864",
 )
 
-
 Work = Callable[[sqlite3.Connection], None]
 
 
@@ -32,7 +32,7 @@ class Connection(aiosqlite.Connection):
     """One connection, in a thread of its own. `begin` is how its transactions begin."""
 
     def __init__(self, path: str, *, begin: str) -> None:
-        super().__init__(partial(_opened, path), _CHUNK)
+        super().__init__(partial(_opened, path), _ITER_CHUNK_SIZE)
         self._thread.daemon = True  # as SQLAlchemy has it for connections that it makes itself
         self._begin = begin
         self._has_begun = False
@@ -68,9 +68,8 @@ class Connection(aiosqlite.Connection):
         work(self._conn)
 
     def _going_on(self, work: Work) -> None:
-        if (
-            not self._conn.in_transaction
-        ):  # SQLite does that by itself when the disk is full; alone, the rest must not be done
+        # SQLite rolls back by itself when the disk is full, say: the rest must not be done alone, nor be "committed".
+        if not self._conn.in_transaction:
             raise sqlite3.OperationalError("the transaction was rolled back")
         work(self._conn)
 
